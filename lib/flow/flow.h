@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The flow: one bidirectional connection or conversation, as it lies in a worker's flow table. */
+#ifndef WS_FLOW_FLOW_H
+#define WS_FLOW_FLOW_H
+
+#include "packet/packet.h"
+
+/* Why a flow ended. */
+enum ws_flow_cause {
+    WS_FLOW_END_OF_INPUT,
+    WS_FLOW_IDLE,
+    WS_FLOW_REUSED,  /* a new connection took the tuple */
+    WS_FLOW_EVICTED, /* the table was full */
+    WS_FLOW_FINISHED, /* TCP close completed and the entry was freed */
+};
+
+/* Expiry class of a flow: which timeout holds, and the order of eviction (lowest first). */
+enum ws_flow_class {
+    WS_FLOW_UNANSWERED, /* packets of one direction only */
+    WS_FLOW_CLOSED,     /* TCP, over; kept to absorb late retransmissions */
+    WS_FLOW_ANSWERED,   /* both directions, not TCP or not established */
+    WS_FLOW_ESTABLISHED,
+    WS_FLOW_CLASSES
+};
+
+/* No packet of that direction yet (first_ordinal). */
+#define WS_ORDINAL_NONE UINT64_MAX
+
+/* Direction 0 is sent by key endpoint 0, direction 1 by endpoint 1. The originator's direction is
+ * orig. Counts are of packets that passed the filter; first_ordinal counts all (docs: FlowIDs).
+ * After the struct follow the per-flow areas of reassembly and sinks (ws_flow_table_config.ext_bytes). */
+struct ws_flow {
+    struct ws_key key;
+
+    /* hot: touched by every packet */
+    int64_t last_clock_ns; /* packet-time clock of the last packet, for expiry */
+    uint64_t packets[2];
+    uint64_t bytes[2];     /* original (wire) bytes of whole frames */
+    uint64_t payload_bytes[2]; /* original transport payload bytes */
+    uint32_t hash;
+    uint8_t orig;          /* direction of the originator */
+    uint8_t flow_class;    /* enum ws_flow_class */
+    uint8_t selected;      /* outputs want it (selectors; decided at creation) */
+    uint8_t seen;          /* bit d: direction d has had a packet */
+
+    int64_t first_ts_ns[2]; /* by packet stamp, per direction */
+    int64_t last_ts_ns[2];
+    uint64_t first_ordinal[2];
+    uint32_t id;           /* index in the table: stable while the flow lives */
+    uint32_t table_next;   /* owned by the table: free list or LRU links */
+    uint32_t table_prev;
+    uint32_t table_word;
+};
+static_assert(sizeof(struct ws_flow) == 192, "three cache lines");
+
+/* The area behind a flow at byte offset off (given out by the engine at start). */
+static inline void *ws_flow_ext(struct ws_flow *f, size_t off)
+{
+    return (uint8_t *)f + sizeof(*f) + off;
+}
+
+/* The ordinal of the flow's first packet of either direction: what identifies a flow in a file. */
+static inline uint64_t ws_flow_first_ordinal(const struct ws_flow *f)
+{
+    return WS_MIN(f->first_ordinal[0], f->first_ordinal[1]);
+}
+
+#endif

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A worker's own flow table: cache-line buckets of tags and indices over an array of flows.
+ *
+ * A bucket is 64 bytes: 8 x 16-bit tag and 8 x 32-bit index; entries that find their
+ * two buckets full go to an overflow that is bounded and searched. Sized once over memory that is
+ * handed in; no allocation after ws_flow_table_init(). One thread only; no locks.
+ */
+#ifndef WS_FLOW_TABLE_H
+#define WS_FLOW_TABLE_H
+
+#include "base/counters.h"
+#include "flow/flow.h"
+
+struct ws_flow_table_config {
+    uint32_t flows_max;
+    uint32_t ext_bytes;  /* per-flow area behind struct ws_flow; rounded up to 8 */
+    uint64_t seed;       /* of the hash */
+    int64_t timeout_ns[WS_FLOW_CLASSES]; /* idle timeouts by class; 0 = never */
+};
+
+struct ws_flow_table;
+
+/* Called when the table lets a flow go (idle or evicted), before its memory is reused. The flow is
+ * borrowed for the call; the callback must not touch the table. */
+typedef void (*ws_flow_gone_fn)(void *user, struct ws_flow *flow, enum ws_flow_cause cause);
+
+/* Bytes of memory that a table of this configuration needs (64-byte aligned). */
+size_t ws_flow_table_bytes(const struct ws_flow_table_config *cfg);
+
+/* Builds an empty table in mem. mem must be zero (fresh mmap: pages are touched only as used) and is
+ * borrowed until the table is no longer used. gone/user are called as said above. */
+struct ws_flow_table *ws_flow_table_init(void *mem, const struct ws_flow_table_config *cfg,
+                                         struct ws_counters *counters, ws_flow_gone_fn gone,
+                                         void *user);
+
+/* Seeded hash of a whole key (CRC32C of its 8 words where the CPU has it, mixed). */
+uint32_t ws_flow_table_hash(const struct ws_flow_table *t, const struct ws_key *key);
+
+/* Looks up n (at most WS_BURST_MAX) keys; hash[i] as from ws_flow_table_hash(). out[i] is the flow or
+ * NULL. Prefetches buckets, then flow lines. Does not apply timeouts. */
+void ws_flow_table_lookup_burst(struct ws_flow_table *t, const struct ws_key *const *key,
+                                const uint32_t *hash, unsigned n, struct ws_flow **out);
+
+/* Looks up one key. */
+struct ws_flow *ws_flow_table_lookup(struct ws_flow_table *t, const struct ws_key *key,
+                                     uint32_t hash);
+
+/* Adds a flow for a key that is not in the table; all other fields zero but for key, hash, id,
+ * last_clock_ns = now_ns, first_ordinal = WS_ORDINAL_NONE, class UNANSWERED; ext is zeroed. When the table is full it first
+ * evicts (gone() with WS_FLOW_EVICTED): the oldest of the lowest class that has any. Evicting never
+ * frees a flow of protect[0..n_protect) (flows that the current burst still refers to).
+ * Returns NULL only if nothing could be evicted. */
+struct ws_flow *ws_flow_table_add(struct ws_flow_table *t, const struct ws_key *key, uint32_t hash,
+                                  int64_t now_ns, struct ws_flow *const *protect,
+                                  unsigned n_protect);
+
+/* Marks a flow as used now and puts it in a class (cheap when the class is unchanged). */
+void ws_flow_table_touch(struct ws_flow_table *t, struct ws_flow *f, int64_t now_ns,
+                         enum ws_flow_class cls);
+
+/* Whether the flow's idle timeout has passed at now_ns: its next packet is a new flow (6a.3). */
+bool ws_flow_table_is_idle(const struct ws_flow_table *t, const struct ws_flow *f, int64_t now_ns);
+
+/* Takes a flow out; no callback. Its memory may be reused by the next add. */
+void ws_flow_table_remove(struct ws_flow_table *t, struct ws_flow *f);
+
+/* Looks at no more than budget entries and lets idle ones go through gone() (WS_FLOW_IDLE). Bounded; called each burst,
+ * between bursts (no flow pointer of a burst may be held across it). */
+void ws_flow_table_expire(struct ws_flow_table *t, int64_t now_ns, unsigned budget);
+
+/* Lets all flows go through gone(cause), in order of flow creation. */
+void ws_flow_table_flush(struct ws_flow_table *t, enum ws_flow_cause cause);
+
+/* Number of flows in the table, and its capacity. */
+uint32_t ws_flow_table_count(const struct ws_flow_table *t);
+uint32_t ws_flow_table_capacity(const struct ws_flow_table *t);
+
+#endif

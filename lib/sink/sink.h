@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A sink: one output of one worker, fed by events of the flow stage (design 6a.7). */
+#ifndef WS_SINK_SINK_H
+#define WS_SINK_SINK_H
+
+#include "base/counters.h"
+#include "flow/flow.h"
+#include "tcp/tcp.h"
+#include "writer/channel.h"
+
+/* Events that a sink needs; the flow stage skips the rest. */
+enum ws_sink_need {
+    WS_SINK_OPEN = 1,
+    WS_SINK_PACKET = 2,       /* frames of selected flows (and all frames when nothing is selected) */
+    WS_SINK_SEGMENT = 4,      /* TCP segments in arrival order */
+    WS_SINK_DATA = 8,         /* ordered bytes and gaps; also payloads of other protocols, a datagram an event */
+    WS_SINK_EVENT = 16,
+    WS_SINK_CLOSE = 32,
+    WS_SINK_GAPS = 64,        /* lengths and gaps wanted in records, no bytes */
+};
+
+struct ws_sink;
+
+/* All are called on the worker's thread. flow is NULL for packets of no flow. tcp is NULL unless the flow is TCP and reassembled. Members may be NULL when not needed. */
+struct ws_sink_ops {
+    void (*flow_open)(struct ws_sink *s, struct ws_flow *flow);
+    void (*packet)(struct ws_sink *s, struct ws_flow *flow, const struct ws_packet *p);
+    void (*segment)(struct ws_sink *s, struct ws_flow *flow, unsigned dir, int64_t off,
+                    const struct ws_tcp_segment *seg);
+    void (*data)(struct ws_sink *s, struct ws_flow *flow, unsigned dir, uint64_t off,
+                 const uint8_t *data, uint32_t len, const struct ws_tcp_meta *meta);
+    void (*gap)(struct ws_sink *s, struct ws_flow *flow, unsigned dir, uint64_t off, uint64_t len,
+                enum ws_gap_cause cause);
+    void (*event)(struct ws_sink *s, struct ws_flow *flow, unsigned dir, enum ws_tcp_event ev,
+                  const struct ws_tcp_meta *meta);
+    void (*flow_close)(struct ws_sink *s, struct ws_flow *flow, const struct ws_tcp_conn *tcp,
+                       enum ws_flow_cause cause);
+    void (*finish)(struct ws_sink *s);  /* end of run, after all flows are closed */
+    void (*destroy)(struct ws_sink *s);
+};
+
+struct ws_sink {
+    const struct ws_sink_ops *ops;
+    unsigned needs;              /* enum ws_sink_need bits */
+    uint32_t flow_bytes;         /* per-flow area wanted, zeroed at flow start; multiple of 8 */
+    size_t flow_off;             /* where it lies (ws_flow_ext); set by the engine */
+    struct ws_channel *channel;  /* NULL when the sink writes no files */
+    struct ws_counters *counters; /* the worker's; set by the engine */
+    unsigned worker;
+};
+
+#endif

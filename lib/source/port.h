@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* DPDK ports as sources: device set-up, RSS, queues. Only with DPDK (WS_HAVE_DPDK). */
+#ifndef WS_SOURCE_PORT_H
+#define WS_SOURCE_PORT_H
+
+#include "source/source.h"
+
+struct ws_port;
+
+struct ws_port_config {
+    const char *devargs;    /* PCI address or vdev string, as for EAL -a / --vdev */
+    unsigned queues_want;   /* RX queues wished: one a worker */
+    uint16_t descriptors;   /* per queue; 0 = default 2,048, adjusted to the device */
+    uint32_t mtu;           /* 0 = leave; sets MTU or reports that it cannot */
+    uint32_t mbufs;         /* pool size a port; 0 = derived from queues, descriptors, bursts */
+    bool promiscuous;
+    bool hw_timestamps;     /* use them where offered */
+    unsigned device_id;     /* number of this --dev, becomes ws_packet.device and iface */
+    const uint64_t *ordinal_start; /* unused: live packets are numbered by the polling thread */
+};
+
+/* What a port turned out to offer. */
+struct ws_port_info {
+    char name[64], driver[64];
+    uint16_t queues;
+    bool rss;              /* symmetric RSS programmed, key read back and checked; packets carry the hash flag */
+    bool hw_timestamps, promiscuous, scattered, link_up, vlan_kept;
+    bool replay;           /* net_pcap with rx_pcap: ends by itself at end of file, can wait */
+    uint32_t mtu, link_mbps;
+    int numa_node;
+};
+
+/* Probes and configures a device (not started). -errno and one line in err. Main thread, after EAL. */
+int ws_port_open(struct ws_port **p, const struct ws_port_config *cfg, char *err, size_t err_len);
+const struct ws_port_info *ws_port_info(const struct ws_port *p);
+int ws_port_start(struct ws_port *p, char *err, size_t err_len);
+void ws_port_stop(struct ws_port *p);
+void ws_port_close(struct ws_port *p);
+
+/* The source of one RX queue; borrowed from the port; polled by one thread. Packets are numbered and stamped
+ * there (ordinal = per-source count; the engine makes them worker:seq). */
+struct ws_source *ws_port_queue(struct ws_port *p, uint16_t queue);
+
+#endif

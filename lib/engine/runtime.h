@@ -14,6 +14,7 @@ struct ws_runtime_config {
     bool eal;              /* ports are used */
     const char *eal_args;  /* --eal "...", passed through; NULL = none */
     unsigned threads;      /* workers + receive threads + writers (the main thread is not counted) */
+    size_t eal_memory_bytes; /* EAL: for mbuf pools, the sum of ws_port_pool_bytes(); 0 = 256 MiB */
     bool hugepages;        /* plain runtime: MAP_HUGETLB asked for (falls back, said once) */
     const int *cpu;        /* optional: CPU of each thread, -1 = free; NULL = all free (plain) / spread over the allowed CPUs (EAL) */
 };

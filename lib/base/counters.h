@@ -40,6 +40,8 @@
     X(UNDEC_BAD_TUNNEL, "undec_bad_tunnel", "packets", "tunnel header invalid")                    \
     X(UNDEC_DEPTH, "undec_depth", "packets", "nested deeper than the limit")                       \
     X(UNDEC_OFFSET, "undec_offset", "packets", "headers reach beyond 65,535 bytes")                \
+    X(UNDEC_FRAGMENT, "undec_fragment", "packets", "fragments whose flow never became known")      \
+    X(DATAGRAM_UNDECODABLE, "datagram_undecodable", "datagrams", "reassembled from fragments, but not decodable") \
     /* fragments, by cause */                                                                      \
     X(FRAG_PACKETS, "frag_packets", "packets", "fragments seen (also counted by their fate)")      \
     X(FRAG_DATAGRAMS, "frag_datagrams", "datagrams", "reassembled from fragments")                 \
@@ -56,6 +58,7 @@
     X(FLOWS_REUSED, "flows_reused", "flows", "of those, replaced by a new connection on the tuple") \
     X(FLOWS_EVICTED_SYN, "flows_evicted_syn", "flows", "evicted unanswered, the table being full") \
     X(FLOWS_EVICTED, "flows_evicted", "flows", "evicted though established, the table being full") \
+    X(FLOWS_CROWDED, "flows_crowded", "flows", "of the evicted, those whose hash buckets were full") \
     X(FLOW_RECORDS_LOST, "flow_records_lost", "records", "flow records beyond the record cap")     \
     /* TCP payload bytes: each seen byte has one fate */                                           \
     X(TCP_SEGMENTS, "tcp_segments", "segments", "TCP segments pushed to reassembly")               \

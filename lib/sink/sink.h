@@ -5,6 +5,7 @@
 
 #include "base/counters.h"
 #include "flow/flow.h"
+#include "flow/ids.h"
 #include "tcp/tcp.h"
 #include "writer/channel.h"
 
@@ -46,6 +47,7 @@ struct ws_sink {
     size_t flow_off;             /* where it lies (ws_flow_ext); set by the engine */
     struct ws_channel *channel;  /* NULL when the sink writes no files */
     struct ws_counters *counters; /* the worker's; set by the engine */
+    struct ws_flow_ids *ids;     /* FlowIDs (ws_flow_ids_get); set by the engine */
     unsigned worker;
 };
 

@@ -1,0 +1,497 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A run of the engine: builds the stages, starts threads in order, stops them in reverse. */
+#include "engine/engine.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "engine/backoff.h"
+#include "engine/flow_stage.h"
+#include "engine/receive.h"
+#include "engine/steer.h"
+
+/* Bursts between two looks at the steady clock for the channels' flush interval. */
+enum { TICK_BURSTS = 16 };
+
+struct worker {
+    struct ws_engine *engine;
+    unsigned index;
+    struct ws_receive *receive; /* NULL when no source is assigned here */
+    struct ws_flow_stage *flows;
+    struct ws_steer_link *in[WS_WORKERS_MAX + WS_RECEIVERS_MAX]; /* consumer: this worker */
+    unsigned n_in;
+    struct ws_sink *sink[WS_SINKS_MAX];
+    unsigned n_sink;
+    struct ws_flow_ids ids;
+    _Atomic uint32_t flows_now;
+    struct ws_counters counters;
+};
+
+struct receiver {
+    struct ws_engine *engine;
+    struct ws_receive *receive;
+    struct ws_counters counters;
+};
+
+struct ws_engine {
+    struct ws_engine_config cfg;
+    struct worker worker[WS_WORKERS_MAX];
+    struct receiver receiver[WS_RECEIVERS_MAX];
+    struct ws_receive *only_receive; /* the one receive stage, when there is just one */
+    _Atomic int stop;      /* 0 run, 1 stop receiving, 2 abort */
+    _Atomic unsigned workers_left, writers_left, receivers_left;
+    unsigned launched;     /* threads that run, for the join */
+    int64_t stop_seen_ns;
+    unsigned order[WS_WORKERS_MAX + WS_RECEIVERS_MAX + WS_WRITERS_MAX];
+};
+
+static int64_t steady_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
+}
+
+static int64_t real_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
+}
+
+/* Takes one burst from an in-link, in place. */
+static unsigned drain_link(struct worker *w, struct ws_steer_link *l)
+{
+    const struct ws_packet *pkt[WS_BURST_MAX];
+    unsigned n = (unsigned)ws_ring_count(&l->ring, WS_BURST_MAX);
+    for (unsigned i = 0; i < n; i++)
+        pkt[i] = ws_ring_peek(&l->ring, i);
+    if (n) {
+        ws_flow_stage_burst(w->flows, pkt, n);
+        ws_ring_release(&l->ring, n);
+    }
+    return n;
+}
+
+static void drain_all(void *user)
+{
+    struct worker *w = user;
+    for (unsigned i = 0; i < w->n_in; i++)
+        drain_link(w, w->in[i]);
+}
+
+/* A lower bound of the ordinals that this worker will still see (for merged outputs). Read before the
+ * links are found empty: what was published earlier has then been processed. */
+static uint64_t watermark(struct worker *w, uint64_t published_before, bool links_empty)
+{
+    if (w->receive)
+        return ws_receive_published(w->receive);
+    return links_empty ? published_before : ws_flow_stage_last_ordinal(w->flows);
+}
+
+/* Whether nothing can come any more. */
+static bool worker_ended(struct worker *w)
+{
+    if (w->receive && !ws_receive_done(w->receive))
+        return false;
+    for (unsigned i = 0; i < w->n_in; i++) {
+        if (!atomic_load_explicit(&w->in[i]->closed, memory_order_acquire) ||
+            ws_ring_count(&w->in[i]->ring, 1))
+            return false;
+    }
+    return true;
+}
+
+static int worker_main(void *arg)
+{
+    struct worker *w = arg;
+    struct ws_engine *e = w->engine;
+    struct ws_backoff backoff = {0};
+
+    for (unsigned round = 0; !worker_ended(w); round++) {
+        uint64_t published = e->only_receive ? ws_receive_published(e->only_receive) : 0;
+        unsigned received = w->receive ? ws_receive_poll(w->receive) : 0;
+        unsigned drained = 0;
+        for (unsigned i = 0; i < w->n_in; i++)
+            drained += drain_link(w, w->in[i]);
+        if (received + drained == 0 || round % TICK_BURSTS == 0) {
+            ws_flow_stage_tick(w->flows, watermark(w, published, drained == 0), steady_ns(), false);
+            atomic_store_explicit(&w->flows_now, ws_flow_stage_flows(w->flows),
+                                  memory_order_relaxed);
+        }
+        if (received + drained) {
+            ws_backoff_reset(&backoff);
+            continue;
+        }
+        if (e->cfg.live)
+            ws_flow_stage_expire(w->flows, real_ns());
+        ws_backoff_wait(&backoff);
+    }
+    ws_flow_stage_finish(w->flows);
+    atomic_fetch_sub(&e->workers_left, 1);
+    return 0;
+}
+
+static int receiver_main(void *arg)
+{
+    struct receiver *r = arg;
+    struct ws_backoff backoff = {0};
+    while (!ws_receive_done(r->receive)) {
+        if (ws_receive_poll(r->receive))
+            ws_backoff_reset(&backoff);
+        else
+            ws_backoff_wait(&backoff);
+    }
+    atomic_fetch_sub(&r->engine->receivers_left, 1);
+    return 0;
+}
+
+struct writer_arg {
+    struct ws_engine *engine;
+    struct ws_writer *writer;
+};
+
+static int writer_main(void *arg)
+{
+    struct writer_arg wa = *(struct writer_arg *)arg;
+    struct ws_backoff backoff = {0};
+    free(arg);
+    while (!ws_writer_done(wa.writer)) {
+        if (ws_writer_poll(wa.writer))
+            ws_backoff_reset(&backoff);
+        else
+            ws_backoff_wait(&backoff);
+    }
+    atomic_fetch_sub(&wa.engine->writers_left, 1);
+    return 0;
+}
+
+static int fail(char *err, size_t err_len, int code, const char *what)
+{
+    snprintf(err, err_len, "%s: %s", what, strerror(-code));
+    return code;
+}
+
+/* Memory and stages of a worker; NUMA node of its first source. */
+static int build_flows(struct ws_engine *e, unsigned index, char *err, size_t err_len)
+{
+    struct worker *w = &e->worker[index];
+    struct ws_flow_stage_config fc = {
+        .flow = e->cfg.flow,
+        .tcp = e->cfg.tcp,
+        .select = &e->cfg.select,
+        .counters = &w->counters,
+        .udp = e->cfg.udp,
+        .all_ip = e->cfg.all_ip,
+        .tcp_off = e->cfg.tcp_off,
+    };
+    int node = -1;
+    int n = e->cfg.make_sinks(e->cfg.user, index, w->sink);
+    if (n < 0)
+        return fail(err, err_len, n, "outputs");
+    w->engine = e;
+    w->index = index;
+    w->n_sink = (unsigned)n;
+    for (unsigned i = 0; i < w->n_sink; i++) {
+        w->sink[i]->counters = &w->counters;
+        w->sink[i]->worker = index;
+    }
+    for (unsigned i = 0; i < e->cfg.n_source && node < 0; i++)
+        if (e->cfg.source[i].thread == index || e->cfg.source[i].thread >= e->cfg.workers)
+            node = e->cfg.source[i].numa_node;
+    w->ids = e->cfg.ids;
+    fc.ids = &w->ids;
+    fc.sink = w->sink;
+    fc.n_sink = w->n_sink;
+    size_t bytes = ws_flow_stage_bytes(&fc);
+    void *mem = ws_runtime_alloc(e->cfg.runtime, bytes, node);
+    if (!mem)
+        return fail(err, err_len, -ENOMEM, "flow table and reassembly pools");
+    w->flows = ws_flow_stage_init(mem, &fc);
+    for (unsigned i = 0; i < w->n_sink; i++)
+        w->sink[i]->ids = &w->ids;
+    return 0;
+}
+
+/* The receive stage of a thread that has sources; leaves *out NULL without. */
+static int build_receive(struct ws_engine *e, unsigned thread, struct ws_counters *counters,
+                         struct ws_receive **out, char *err, size_t err_len)
+{
+    bool is_worker = thread < e->cfg.workers;
+    struct ws_receive_config rc = {
+        .decode = e->cfg.decode,
+        .frag = e->cfg.frag,
+        .filter_late = e->cfg.filter_late,
+        .select = &e->cfg.select,
+        .packet_max = e->cfg.packet_max,
+        .workers = e->cfg.workers,
+        .copy_chunks = e->cfg.copy_chunks,
+        .counters = counters,
+        .stop = &e->stop,
+    };
+    unsigned needs = 0;
+    int node = -1;
+
+    for (unsigned i = 0; i < e->cfg.n_source; i++) {
+        if (e->cfg.source[i].thread != thread)
+            continue;
+        if (rc.n_source == WS_RECEIVE_SOURCES_MAX)
+            return fail(err, err_len, -E2BIG, "sources of one thread");
+        rc.source[rc.n_source++] = e->cfg.source[i].source;
+        node = e->cfg.source[i].numa_node;
+    }
+    if (rc.n_source == 0)
+        return 0;
+    for (unsigned i = 0; i < e->worker[0].n_sink; i++)
+        needs |= e->worker[0].sink[i]->needs;
+    rc.frames_all = (needs & WS_SINK_PACKET) && ws_select_flows_all(&e->cfg.select);
+    if (is_worker) {
+        rc.local = e->worker[thread].flows;
+        rc.local_worker = thread;
+        rc.drain = drain_all;
+        rc.user = &e->worker[thread];
+    }
+    if (e->cfg.workers == 1 && is_worker)
+        rc.copy_chunks = 0;
+    if (e->cfg.filter && ws_filter_clone(&rc.filter, e->cfg.filter) < 0)
+        return fail(err, err_len, -ENOMEM, "filter");
+    void *mem = ws_runtime_alloc(e->cfg.runtime, ws_receive_bytes(&rc), node);
+    if (!mem) {
+        ws_filter_destroy(rc.filter);
+        return fail(err, err_len, -ENOMEM, "receive stage");
+    }
+    *out = ws_receive_init(mem, &rc);
+    return 0;
+}
+
+/* A ring from a receive stage to each worker but its own thread's. */
+static int build_links(struct ws_engine *e, struct ws_receive *r, unsigned thread, char *err,
+                       size_t err_len)
+{
+    for (unsigned w = 0; r && w < e->cfg.workers; w++) {
+        struct worker *to = &e->worker[w];
+        if (w == thread)
+            continue;
+        size_t head = ws_align_up(sizeof(struct ws_steer_link), 64);
+        size_t ring = ws_ring_bytes(e->cfg.steer_slots, sizeof(struct ws_packet));
+        uint8_t *mem = ws_runtime_alloc(e->cfg.runtime, head + ring, -1);
+        if (!mem)
+            return fail(err, err_len, -ENOMEM, "steering rings");
+        struct ws_steer_link *l = (struct ws_steer_link *)(void *)mem;
+        ws_ring_init(&l->ring, mem + head, e->cfg.steer_slots, sizeof(struct ws_packet));
+        atomic_init(&l->closed, false);
+        ws_receive_set_link(r, w, l);
+        to->in[to->n_in++] = l;
+    }
+    return 0;
+}
+
+static int build(struct ws_engine *e, char *err, size_t err_len)
+{
+    unsigned stages = 0;
+    int rc = 0;
+    for (unsigned w = 0; w < e->cfg.workers && rc == 0; w++)
+        rc = build_flows(e, w, err, err_len);
+    for (unsigned w = 0; w < e->cfg.workers && rc == 0; w++) {
+        rc = build_receive(e, w, &e->worker[w].counters, &e->worker[w].receive, err, err_len);
+        if (rc == 0)
+            rc = build_links(e, e->worker[w].receive, w, err, err_len);
+    }
+    for (unsigned i = 0; i < e->cfg.receivers && rc == 0; i++) {
+        struct receiver *r = &e->receiver[i];
+        unsigned thread = e->cfg.workers + i;
+        r->engine = e;
+        rc = build_receive(e, thread, &r->counters, &r->receive, err, err_len);
+        if (rc == 0 && !r->receive)
+            rc = fail(err, err_len, -EINVAL, "receiver without a source");
+        if (rc == 0)
+            rc = build_links(e, r->receive, thread, err, err_len);
+    }
+    for (unsigned w = 0; w < e->cfg.workers + e->cfg.receivers && rc == 0; w++) {
+        struct ws_receive *r = w < e->cfg.workers ? e->worker[w].receive
+                                                  : e->receiver[w - e->cfg.workers].receive;
+        if (r && stages++ == 0)
+            e->only_receive = r;
+    }
+    if (stages > 1)
+        e->only_receive = NULL;
+    return rc;
+}
+
+int ws_engine_create(struct ws_engine **out, const struct ws_engine_config *cfg, char *err,
+                     size_t err_len)
+{
+    /* The caches' alignment of the counters matters: calloc does not give it. */
+    struct ws_engine *e = aligned_alloc(64, ws_align_up(sizeof(*e), 64));
+    if (!e) {
+        for (unsigned i = 0; i < cfg->n_source; i++)
+            cfg->source[i].source->ops->close(cfg->source[i].source);
+        return fail(err, err_len, -ENOMEM, "engine");
+    }
+    memset(e, 0, sizeof(*e));
+    e->cfg = *cfg;
+    if (!e->cfg.steer_slots)
+        e->cfg.steer_slots = 1024;
+    if (!e->cfg.copy_chunks)
+        e->cfg.copy_chunks = 16;
+    if (!e->cfg.drain_ns)
+        e->cfg.drain_ns = INT64_C(30) * 1000000000;
+    int rc = build(e, err, err_len);
+    if (rc < 0) {
+        ws_engine_destroy(e);
+        return rc;
+    }
+    *out = e;
+    return 0;
+}
+
+/* Threads are numbered workers, receivers, writers in the runtime. */
+static int launch(struct ws_engine *e, unsigned thread, const char *kind, unsigned n,
+                  int (*fn)(void *), void *arg, char *err, size_t err_len)
+{
+    char name[16];
+    snprintf(name, sizeof(name), "ws-%s%u", kind, n);
+    int rc = ws_runtime_launch(e->cfg.runtime, thread, name, fn, arg);
+    if (rc < 0)
+        return fail(err, err_len, rc, "cannot start a thread");
+    e->order[e->launched++] = thread;
+    return 0;
+}
+
+int ws_engine_start(struct ws_engine *e, char *err, size_t err_len)
+{
+    unsigned base = e->cfg.workers + e->cfg.receivers;
+    int rc = 0;
+    atomic_store(&e->writers_left, e->cfg.n_writer);
+    atomic_store(&e->workers_left, e->cfg.workers);
+    atomic_store(&e->receivers_left, e->cfg.receivers);
+    for (unsigned i = 0; i < e->cfg.n_writer && rc == 0; i++) {
+        struct writer_arg *wa = malloc(sizeof(*wa));
+        if (!wa)
+            return fail(err, err_len, -ENOMEM, "writer");
+        *wa = (struct writer_arg){e, e->cfg.writer[i]};
+        rc = launch(e, base + i, "writer", i, writer_main, wa, err, err_len);
+    }
+    for (unsigned i = 0; i < e->cfg.workers && rc == 0; i++)
+        rc = launch(e, i, "worker", i, worker_main, &e->worker[i], err, err_len);
+    for (unsigned i = 0; i < e->cfg.receivers && rc == 0; i++)
+        rc = launch(e, e->cfg.workers + i, "recv", i, receiver_main, &e->receiver[i], err,
+                    err_len);
+    if (rc < 0)
+        ws_engine_abort(e);
+    return rc;
+}
+
+void ws_engine_stop(struct ws_engine *e)
+{
+    int run = 0;
+    atomic_compare_exchange_strong(&e->stop, &run, 1);
+}
+
+void ws_engine_abort(struct ws_engine *e)
+{
+    atomic_store(&e->stop, 2);
+    for (unsigned i = 0; i < e->cfg.n_writer; i++)
+        ws_writer_abort(e->cfg.writer[i]);
+}
+
+bool ws_engine_done(struct ws_engine *e)
+{
+    return atomic_load(&e->receivers_left) == 0 && atomic_load(&e->workers_left) == 0 &&
+           atomic_load(&e->writers_left) == 0;
+}
+
+bool ws_engine_wait(struct ws_engine *e, int64_t timeout_ns)
+{
+    static const struct timespec nap = {0, 1000000};
+    int64_t until = steady_ns() + timeout_ns;
+    while (!ws_engine_done(e)) {
+        int64_t now = steady_ns();
+        int level = atomic_load(&e->stop);
+        if (level == 1 && e->stop_seen_ns == 0)
+            e->stop_seen_ns = now;
+        if (level == 1 && now - e->stop_seen_ns > e->cfg.drain_ns) {
+            ws_log(WS_LOG_ERROR, "outputs took longer than %lld s to finish: giving up",
+                   (long long)(e->cfg.drain_ns / 1000000000));
+            ws_engine_abort(e);
+        }
+        if (now >= until)
+            return false;
+        nanosleep(&nap, NULL);
+    }
+    return true;
+}
+
+void ws_engine_join(struct ws_engine *e)
+{
+    while (e->launched)
+        ws_runtime_join(e->cfg.runtime, e->order[--e->launched]);
+}
+
+const struct ws_counters *ws_engine_thread_counters(struct ws_engine *e, unsigned thread)
+{
+    if (thread < e->cfg.workers)
+        return &e->worker[thread].counters;
+    thread -= e->cfg.workers;
+    if (thread < e->cfg.receivers)
+        return &e->receiver[thread].counters;
+    thread -= e->cfg.receivers;
+    if (thread < e->cfg.n_writer)
+        return ws_writer_counters(e->cfg.writer[thread]);
+    return NULL;
+}
+
+void ws_engine_counters(struct ws_engine *e, struct ws_counters *sum)
+{
+    const struct ws_counters *c;
+    memset(sum, 0, sizeof(*sum));
+    for (unsigned t = 0; (c = ws_engine_thread_counters(e, t)); t++)
+        ws_counters_add(sum, c);
+}
+
+void ws_engine_gauges(struct ws_engine *e, struct ws_engine_gauges *g)
+{
+    memset(g, 0, sizeof(*g));
+    for (unsigned w = 0; w < e->cfg.workers; w++) {
+        g->flows += atomic_load_explicit(&e->worker[w].flows_now, memory_order_relaxed);
+        g->flows_max += e->cfg.flow.flows_max;
+        if (e->worker[w].receive)
+            ws_receive_progress(e->worker[w].receive, &g->bytes_done, &g->bytes_total,
+                                &g->source_damaged);
+    }
+    for (unsigned r = 0; r < e->cfg.receivers; r++)
+        ws_receive_progress(e->receiver[r].receive, &g->bytes_done, &g->bytes_total,
+                            &g->source_damaged);
+    g->stopping = atomic_load(&e->stop) != 0;
+    g->aborted = atomic_load(&e->stop) == 2;
+}
+
+struct ws_sink **ws_engine_sinks(struct ws_engine *e, unsigned worker, unsigned *n)
+{
+    *n = e->worker[worker].n_sink;
+    return e->worker[worker].sink;
+}
+
+void ws_engine_destroy(struct ws_engine *e)
+{
+    if (!e)
+        return;
+    for (unsigned r = 0; r < e->cfg.receivers; r++)
+        if (e->receiver[r].receive)
+            ws_receive_fini(e->receiver[r].receive);
+    for (unsigned w = 0; w < e->cfg.workers; w++) {
+        struct worker *wk = &e->worker[w];
+        if (wk->receive)
+            ws_receive_fini(wk->receive);
+        for (unsigned i = 0; i < wk->n_sink; i++)
+            if (wk->sink[i]->ops->destroy)
+                wk->sink[i]->ops->destroy(wk->sink[i]);
+    }
+    for (unsigned i = 0; i < e->cfg.n_source; i++)
+        e->cfg.source[i].source->ops->close(e->cfg.source[i].source);
+    free(e);
+}

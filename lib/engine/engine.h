@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The engine: sources, receive stages, workers with their flows, sinks and writers, as one run.
+ *
+ *   source -> receive stage (filter, decode, defragment, owner) -> flow stage (flows, TCP, sinks)
+ *
+ * A worker thread has a flow stage, and a receive stage when sources are assigned to it. A receiver
+ * thread has only a receive stage and steers packets to their owners by ring. Nothing else is shared.
+ */
+#ifndef WS_ENGINE_ENGINE_H
+#define WS_ENGINE_ENGINE_H
+
+#include "engine/runtime.h"
+#include "filter/filter.h"
+#include "filter/select.h"
+#include "flow/ids.h"
+#include "flow/table.h"
+#include "frag/frag.h"
+#include "packet/decode.h"
+#include "sink/sink.h"
+#include "source/source.h"
+#include "tcp/tcp.h"
+#include "writer/writer.h"
+
+#define WS_WORKERS_MAX   64u
+#define WS_RECEIVERS_MAX 64u
+#define WS_WRITERS_MAX   16u
+#define WS_SOURCES_MAX   256u
+#define WS_SINKS_MAX     8u
+
+/* A source and the thread that polls it: worker 0..workers, then receiver workers..workers+receivers. */
+struct ws_engine_source {
+    struct ws_source *source; /* taken: closed by ws_engine_destroy() */
+    unsigned thread;
+    int numa_node;            /* of the device, -1 = any */
+};
+
+struct ws_engine_config {
+    struct ws_runtime *runtime; /* borrowed; started with workers + receivers + writers threads */
+    unsigned workers, receivers, n_source, n_writer;
+    struct ws_engine_source source[WS_SOURCES_MAX];
+    struct ws_writer *writer[WS_WRITERS_MAX]; /* borrowed; outputs already added */
+
+    /* Makes the sinks of a worker into out (at most WS_SINKS_MAX); returns their count or -errno.
+     * Main thread, before the start. The engine destroys them. */
+    int (*make_sinks)(void *user, unsigned worker, struct ws_sink **out);
+    void *user;
+
+    struct ws_decode_config decode;
+    struct ws_frag_config frag;
+    struct ws_flow_table_config flow;  /* ext_bytes is computed by the engine */
+    struct ws_tcp_config tcp;          /* want is computed from the sinks' needs */
+    const struct ws_filter *filter;    /* borrowed, cloned a thread; NULL = none */
+    bool filter_late;  /* number flows before filtering, so that filters never renumber (6a.1) */
+    struct ws_select select;
+    struct ws_flow_ids ids;            /* ordinal list when known beforehand */
+    bool udp, all_ip;  /* payload of UDP / of all other protocols goes to data sinks too */
+    bool tcp_off;      /* do not give TCP payload to data sinks */
+
+    bool live;            /* now = system clock on idle polls; threads poll with little sleep */
+    uint64_t packet_max;  /* per receive stage; 0 = no limit (files count in the source) */
+    uint32_t steer_slots; /* descriptors per steering ring; 0 = 1,024 */
+    uint32_t copy_chunks; /* 1 MiB chunks per receive stage for steered copies; 0 = 16 */
+    int64_t drain_ns;     /* how long a first stop may take before it becomes an abort; 0 = 30 s */
+};
+
+struct ws_engine;
+
+/* Builds the whole run: memory, stages, rings. Source and sink ownership passes to the engine on success
+ * and on failure. 0 or -errno with a line in err. Main thread. */
+int ws_engine_create(struct ws_engine **e, const struct ws_engine_config *cfg, char *err,
+                     size_t err_len);
+
+/* Starts the threads: writers, then workers, then receivers. */
+int ws_engine_start(struct ws_engine *e, char *err, size_t err_len);
+
+/* Asks for the end of receiving (first Ctrl-C, --duration): what was received is still written.
+ * Async-signal-safe, any thread. */
+void ws_engine_stop(struct ws_engine *e);
+
+/* Gives up: unwritten data is lost (second Ctrl-C). Async-signal-safe, any thread. */
+void ws_engine_abort(struct ws_engine *e);
+
+/* True once every thread has ended its work. Main thread. */
+bool ws_engine_done(struct ws_engine *e);
+
+/* Sleeps until done or timeout_ns passed; returns ws_engine_done(). Applies the drain deadline. */
+bool ws_engine_wait(struct ws_engine *e, int64_t timeout_ns);
+
+/* Joins all threads, in reverse order of their start. */
+void ws_engine_join(struct ws_engine *e);
+
+/* Sums the counters of all threads, now, into sum. Main thread. */
+void ws_engine_counters(struct ws_engine *e, struct ws_counters *sum);
+
+/* Counters of one thread (worker, then receiver, then writer number); NULL past the last. */
+const struct ws_counters *ws_engine_thread_counters(struct ws_engine *e, unsigned thread);
+
+/* Gauges for progress. */
+struct ws_engine_gauges {
+    uint64_t bytes_total, bytes_done; /* of file sources; total 0 = unknown */
+    uint64_t flows, flows_max;
+    bool stopping, aborted, source_damaged;
+};
+void ws_engine_gauges(struct ws_engine *e, struct ws_engine_gauges *g);
+
+/* The sinks of a worker after the end (to read their records). *n is their count. */
+struct ws_sink **ws_engine_sinks(struct ws_engine *e, unsigned worker, unsigned *n);
+
+/* Frees all. After join. */
+void ws_engine_destroy(struct ws_engine *e);
+
+#endif

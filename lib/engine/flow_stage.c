@@ -1,0 +1,456 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The flow stage of a worker. */
+#include "engine/flow_stage.h"
+
+#include <string.h>
+
+#include "packet/decode.h"
+
+/* Entries of the flow table that expiry looks at after each burst: at 1 Mpps and bursts of 32 the
+ * cursor passes 1M flows in 2 s, far below the shortest idle timeout. */
+enum { EXPIRE_BUDGET = 16 };
+
+struct ws_flow_stage {
+    struct ws_flow_table *table;
+    struct ws_tcp *tcp;       /* for flows that an output selected */
+    struct ws_tcp *tcp_state; /* for the others: connection state only */
+    struct ws_counters *counters;
+    const struct ws_select *select;
+    struct ws_flow_ids *ids;
+    struct ws_sink *sink[8];
+    unsigned n_sink;
+    unsigned needs;           /* of all sinks */
+    size_t ext_bytes;         /* of the area behind each flow */
+    size_t tcp_off;           /* of struct ws_tcp_conn in the flow's area */
+    bool frames_all;          /* packet sinks take frames of no flow too */
+    bool count_ids;
+    bool want_udp, want_all_ip, want_tcp_data;
+    bool stale;               /* the table let a flow go during this burst: look up again */
+    uint64_t last_ordinal;
+    struct ws_counters scratch; /* of tcp_state: its bytes are REFUSED_NO_SINK in the real ledger */
+};
+
+/* Runs call for each sink that needs the event. */
+#define FOR_SINKS(fs, need, s)                                                                     \
+    for (struct ws_sink *const *s = (fs)->sink; s < (fs)->sink + (fs)->n_sink; s++)                \
+        if ((*s)->needs & (need))
+
+static struct ws_tcp_conn *conn_of(const struct ws_flow_stage *fs, struct ws_flow *f)
+{
+    return ws_flow_ext(f, fs->tcp_off);
+}
+
+static struct ws_tcp *tcp_of(const struct ws_flow_stage *fs, const struct ws_flow *f)
+{
+    return f->selected ? fs->tcp : fs->tcp_state;
+}
+
+static void on_data(void *flow, unsigned dir, uint64_t off, const uint8_t *data, uint32_t len,
+                    const struct ws_tcp_meta *meta, void *user)
+{
+    struct ws_flow_stage *fs = user;
+    struct ws_flow *f = flow;
+    if (!(f->selected >> dir & 1))
+        return;
+    FOR_SINKS(fs, WS_SINK_DATA, s)
+        (*s)->ops->data(*s, f, dir, off, data, len, meta);
+}
+
+static void on_gap(void *flow, unsigned dir, uint64_t off, uint64_t len, enum ws_gap_cause cause,
+                   void *user)
+{
+    struct ws_flow_stage *fs = user;
+    struct ws_flow *f = flow;
+    if (!(f->selected >> dir & 1))
+        return;
+    FOR_SINKS(fs, WS_SINK_DATA | WS_SINK_GAPS, s)
+        if ((*s)->ops->gap)
+            (*s)->ops->gap(*s, f, dir, off, len, cause);
+}
+
+static void on_segment(void *flow, unsigned dir, int64_t off, const struct ws_tcp_segment *seg,
+                       void *user)
+{
+    struct ws_flow_stage *fs = user;
+    struct ws_flow *f = flow;
+    if (!(f->selected >> dir & 1))
+        return;
+    FOR_SINKS(fs, WS_SINK_SEGMENT, s)
+        (*s)->ops->segment(*s, f, dir, off, seg);
+}
+
+static void on_event(void *flow, unsigned dir, enum ws_tcp_event ev,
+                     const struct ws_tcp_meta *meta, void *user)
+{
+    struct ws_flow_stage *fs = user;
+    FOR_SINKS(fs, WS_SINK_EVENT, s)
+        (*s)->ops->event(*s, flow, dir, ev, meta);
+}
+
+static const struct ws_tcp_ops tcp_ops = {on_data, on_gap, on_segment, on_event};
+static const struct ws_tcp_ops tcp_state_ops = {NULL, NULL, NULL, NULL};
+
+/* Ends the flow's life for the sinks; its table entry stays. */
+static void close_flow(struct ws_flow_stage *fs, struct ws_flow *f, enum ws_flow_cause cause)
+{
+    struct ws_tcp_conn *c = NULL;
+    if (f->key.proto == 6) {
+        c = conn_of(fs, f);
+        ws_tcp_close(tcp_of(fs, f), c, f,
+                     cause == WS_FLOW_EVICTED ? WS_GAP_EVICTED : WS_GAP_NEVER_SEEN);
+    }
+    FOR_SINKS(fs, WS_SINK_CLOSE, s)
+        (*s)->ops->flow_close(*s, f, c, cause);
+}
+
+/* The table lets a flow go: idle, evicted, or the end. */
+static void on_gone(void *user, struct ws_flow *f, enum ws_flow_cause cause)
+{
+    struct ws_flow_stage *fs = user;
+    fs->stale = true;
+    close_flow(fs, f, cause);
+}
+
+/* Begins a flow on an entry whose fields are fresh; first is the ordinal that identifies it. */
+static void open_flow(struct ws_flow_stage *fs, struct ws_flow *f, unsigned dir, uint64_t first)
+{
+    f->orig = (uint8_t)dir;
+    f->first_ordinal[dir] = first;
+    f->first_ordinal[!dir] = WS_ORDINAL_NONE;
+    f->selected = (uint8_t)ws_select_flow(fs->select, &f->key, first);
+    FOR_SINKS(fs, WS_SINK_OPEN, s)
+        (*s)->ops->flow_open(*s, f);
+}
+
+/* Ends the flow and makes its table entry the next one on the same tuple, in place: pointers to it stay
+ * good. The table counts only what it adds and lets go itself. */
+static void renew_flow(struct ws_flow_stage *fs, struct ws_flow *f, int64_t now_ns,
+                       enum ws_flow_cause cause)
+{
+    close_flow(fs, f, cause);
+    ws_count(fs->counters, WS_C_FLOWS_CLOSED, 1);
+    ws_count(fs->counters, cause == WS_FLOW_IDLE ? WS_C_FLOWS_IDLE : WS_C_FLOWS_REUSED, 1);
+    ws_count(fs->counters, WS_C_FLOWS_CREATED, 1);
+    f->last_clock_ns = now_ns;
+    for (unsigned d = 0; d < 2; d++) {
+        f->packets[d] = f->bytes[d] = f->payload_bytes[d] = 0;
+        f->first_ts_ns[d] = f->last_ts_ns[d] = 0;
+        f->first_ordinal[d] = WS_ORDINAL_NONE;
+    }
+    f->seen = 0;
+    memset(ws_flow_ext(f, 0), 0, fs->ext_bytes);
+    ws_flow_table_touch(fs->table, f, now_ns, WS_FLOW_UNANSWERED);
+}
+
+/* Notes a direction's first packet. Returns whether it was the first. */
+static bool note_first(struct ws_flow_stage *fs, struct ws_flow *f, unsigned dir, uint64_t ordinal,
+                       int64_t ts_ns)
+{
+    if (f->seen >> dir & 1)
+        return false;
+    f->seen = (uint8_t)(f->seen | 1u << dir);
+    f->first_ordinal[dir] = ordinal;
+    f->first_ts_ns[dir] = ts_ns;
+    f->last_ts_ns[dir] = ts_ns;
+    if (fs->count_ids)
+        ((uint64_t *)ws_flow_ext(f, fs->ids->ext_off))[dir] = ++fs->ids->next;
+    return true;
+}
+
+/* Counts a frame in its flow and shows it to packet sinks. */
+static void account_frame(struct ws_flow_stage *fs, struct ws_flow *f, const struct ws_packet *p)
+{
+    unsigned dir = p->dir;
+    if (p->flags & (WS_PKT_DATAGRAM | WS_PKT_FILTERED))
+        return;
+    f->packets[dir]++;
+    f->bytes[dir] += p->wire_len;
+    f->last_ts_ns[dir] = p->ts_ns;
+    ws_count(fs->counters, WS_C_FLOW_PACKETS, 1);
+    if (!(fs->needs & WS_SINK_PACKET))
+        return;
+    /* With no selection a fragment's frame was shown when it came. */
+    if (fs->frames_all ? (p->flags & WS_PKT_RELEASED) != 0 : !(f->selected >> dir & 1))
+        return;
+    FOR_SINKS(fs, WS_SINK_PACKET, s)
+        (*s)->ops->packet(*s, f, p);
+}
+
+static void fill_segment(struct ws_tcp_segment *seg, const struct ws_packet *p)
+{
+    seg->data = p->payload;
+    seg->len = p->payload_len;
+    seg->wire_len = p->payload_wire_len;
+    seg->wscale = p->tcp_wscale;
+    seg->no_payload = (p->flags & WS_PKT_FILTERED) != 0;
+    seg->frame_bytes = p->wire_len;
+    seg->meta.ts_ns = p->ts_ns;
+    seg->meta.ordinal = p->ordinal;
+    seg->meta.seq = p->tcp_seq;
+    seg->meta.ack = p->tcp_ack;
+    seg->meta.window = p->tcp_window;
+    seg->meta.flags = p->tcp_flags;
+    seg->meta.piece = 0;
+}
+
+static enum ws_flow_class tcp_class(const struct ws_flow *f, const struct ws_tcp_conn *c)
+{
+    if (c->state == WS_TCP_CLOSED || c->state == WS_TCP_RESET)
+        return WS_FLOW_CLOSED;
+    if (f->seen != 3 && c->state < WS_TCP_OPEN)
+        return WS_FLOW_UNANSWERED;
+    return c->state >= WS_TCP_OPEN ? WS_FLOW_ESTABLISHED : WS_FLOW_ANSWERED;
+}
+
+/* A new connection took the tuple: the old flow ends, the entry becomes the new one. When the new
+ * connection began with a SYN that had looked like a stray (the candidate), that frame moves over. */
+static void reuse_flow(struct ws_flow_stage *fs, struct ws_flow *f, const struct ws_packet *p,
+                       bool candidate)
+{
+    struct ws_tcp_conn old = *conn_of(fs, f);
+    unsigned cdir = old.candidate.dir;
+    if (candidate) {
+        f->packets[cdir] -= WS_MIN(f->packets[cdir], old.candidate.packets);
+        f->bytes[cdir] -= WS_MIN(f->bytes[cdir], old.candidate.frame_bytes);
+    }
+    renew_flow(fs, f, p->clock_ns, WS_FLOW_REUSED);
+    if (!candidate) {
+        open_flow(fs, f, p->dir, p->ordinal);
+        note_first(fs, f, p->dir, p->ordinal, p->ts_ns);
+        return;
+    }
+    open_flow(fs, f, cdir, old.candidate.ordinal);
+    note_first(fs, f, cdir, old.candidate.ordinal, old.candidate.ts_ns);
+    f->packets[cdir] = old.candidate.packets;
+    f->bytes[cdir] = old.candidate.frame_bytes;
+    ws_tcp_adopt(tcp_of(fs, f), conn_of(fs, f), &old);
+    note_first(fs, f, p->dir, p->ordinal, p->ts_ns);
+}
+
+static void tcp_packet(struct ws_flow_stage *fs, struct ws_flow *f, const struct ws_packet *p)
+{
+    struct ws_tcp_conn *c = conn_of(fs, f);
+    struct ws_tcp_segment seg;
+    struct ws_flow_ids *ids = fs->ids;
+    uint64_t next_id = ids->next;
+
+    fill_segment(&seg, p);
+    bool first = note_first(fs, f, p->dir, p->ordinal, p->ts_ns);
+    enum ws_tcp_verdict v = ws_tcp_push(tcp_of(fs, f), c, f, p->dir, &seg);
+    if (WS_UNLIKELY(v != WS_TCP_TAKEN)) {
+        if (first) { /* it was not this flow's packet after all */
+            f->seen = (uint8_t)(f->seen & ~(1u << p->dir));
+            f->first_ordinal[p->dir] = WS_ORDINAL_NONE;
+            ids->next = next_id;
+        }
+        reuse_flow(fs, f, p, v == WS_TCP_NEW_CANDIDATE);
+        ws_tcp_push(tcp_of(fs, f), c, f, p->dir, &seg);
+    }
+    if (!seg.no_payload) {
+        f->payload_bytes[p->dir] += p->payload_wire_len;
+        if (!f->selected) {
+            ws_count(fs->counters, WS_C_TCP_SEGMENTS, 1);
+            ws_count(fs->counters, WS_C_PAYLOAD_SEEN, p->payload_len);
+            ws_count(fs->counters, WS_C_REFUSED_NO_SINK, p->payload_len);
+        }
+    }
+    account_frame(fs, f, p);
+    ws_flow_table_touch(fs->table, f, p->clock_ns, tcp_class(f, c));
+}
+
+/* UDP and the rest: each datagram's payload follows the one before. */
+static void datagram_packet(struct ws_flow_stage *fs, struct ws_flow *f, const struct ws_packet *p)
+{
+    unsigned dir = p->dir;
+    note_first(fs, f, dir, p->ordinal, p->ts_ns);
+    if (!(p->flags & (WS_PKT_FILTERED | WS_PKT_FRAGMENT))) {
+        bool udp = f->key.proto == 17 || f->key.proto == 136;
+        uint64_t off = f->payload_bytes[dir];
+        f->payload_bytes[dir] += p->payload_len;
+        ws_count(fs->counters, WS_C_UDP_BYTES, p->payload_len);
+        if (p->payload_len && (f->selected >> dir & 1) && (udp ? fs->want_udp : fs->want_all_ip)) {
+            struct ws_tcp_meta meta = {.ts_ns = p->ts_ns, .ordinal = p->ordinal};
+            FOR_SINKS(fs, WS_SINK_DATA, s)
+                (*s)->ops->data(*s, f, dir, off, p->payload, p->payload_len, &meta);
+        }
+    }
+    account_frame(fs, f, p);
+    ws_flow_table_touch(fs->table, f, p->clock_ns,
+                        f->seen == 3 ? WS_FLOW_ANSWERED : WS_FLOW_UNANSWERED);
+}
+
+/* A fragment's frame whose flow is known: counted, but its payload comes with the datagram. */
+static void fragment_frame(struct ws_flow_stage *fs, struct ws_flow *f, const struct ws_packet *p)
+{
+    note_first(fs, f, p->dir, p->ordinal, p->ts_ns);
+    account_frame(fs, f, p);
+    ws_flow_table_touch(fs->table, f, p->clock_ns, f->flow_class);
+}
+
+static void flow_packet(struct ws_flow_stage *fs, struct ws_flow *f, uint32_t hash,
+                        const struct ws_packet *p)
+{
+    if (!f || fs->stale)
+        f = ws_flow_table_lookup(fs->table, &p->key, hash);
+    if (!f) {
+        f = ws_flow_table_add(fs->table, &p->key, hash, p->clock_ns, NULL, 0);
+        if (WS_UNLIKELY(!f)) {
+            if (!(p->flags & (WS_PKT_DATAGRAM | WS_PKT_FILTERED)))
+                ws_count(fs->counters, WS_C_SHED_FLOW, 1);
+            return;
+        }
+        open_flow(fs, f, p->dir, p->ordinal);
+    } else if (WS_UNLIKELY(ws_flow_table_is_idle(fs->table, f, p->clock_ns))) {
+        renew_flow(fs, f, p->clock_ns, WS_FLOW_IDLE);
+        open_flow(fs, f, p->dir, p->ordinal);
+    }
+    if (WS_UNLIKELY(p->flags & WS_PKT_FRAGMENT))
+        fragment_frame(fs, f, p);
+    else if (WS_LIKELY(p->flags & WS_PKT_TCP))
+        tcp_packet(fs, f, p);
+    else
+        datagram_packet(fs, f, p);
+}
+
+/* Whether the packet belongs to a flow by what decode found. */
+static bool has_flow(const struct ws_packet *p)
+{
+    if (p->status != WS_DECODE_OK || !(p->flags & WS_PKT_IP))
+        return false;
+    return !(p->flags & WS_PKT_FRAGMENT) || (p->flags & WS_PKT_FLOW_KNOWN);
+}
+
+static void other_frame(struct ws_flow_stage *fs, const struct ws_packet *p)
+{
+    if (!fs->frames_all || (p->flags & WS_PKT_FILTERED))
+        return;
+    FOR_SINKS(fs, WS_SINK_PACKET, s)
+        (*s)->ops->packet(*s, NULL, p);
+}
+
+void ws_flow_stage_burst(struct ws_flow_stage *fs, const struct ws_packet *const *pkt, unsigned n)
+{
+    const struct ws_key *key[WS_BURST_MAX];
+    uint32_t hash[WS_BURST_MAX];
+    struct ws_flow *flow[WS_BURST_MAX];
+    unsigned n_key = 0, k = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        if (!has_flow(pkt[i]))
+            continue;
+        key[n_key] = &pkt[i]->key;
+        hash[n_key] = ws_flow_table_hash(fs->table, key[n_key]);
+        n_key++;
+    }
+    ws_flow_table_lookup_burst(fs->table, key, hash, n_key, flow);
+    fs->stale = false;
+    for (unsigned i = 0; i < n; i++) {
+        if (has_flow(pkt[i])) {
+            flow_packet(fs, flow[k], hash[k], pkt[i]);
+            k++;
+        } else {
+            other_frame(fs, pkt[i]);
+        }
+        fs->last_ordinal = pkt[i]->ordinal;
+    }
+    if (n)
+        ws_flow_table_expire(fs->table, pkt[n - 1]->clock_ns, EXPIRE_BUDGET);
+}
+
+void ws_flow_stage_expire(struct ws_flow_stage *fs, int64_t now_ns)
+{
+    ws_flow_table_expire(fs->table, now_ns, EXPIRE_BUDGET);
+}
+
+void ws_flow_stage_tick(struct ws_flow_stage *fs, uint64_t watermark, int64_t steady_ns, bool force)
+{
+    for (unsigned i = 0; i < fs->n_sink; i++)
+        if (fs->sink[i]->channel)
+            ws_channel_tick(fs->sink[i]->channel, watermark, steady_ns, force);
+}
+
+void ws_flow_stage_finish(struct ws_flow_stage *fs)
+{
+    ws_flow_table_flush(fs->table, WS_FLOW_END_OF_INPUT);
+    for (unsigned i = 0; i < fs->n_sink; i++) {
+        struct ws_sink *s = fs->sink[i];
+        if (s->ops->finish)
+            s->ops->finish(s);
+        if (s->channel)
+            ws_channel_finish(s->channel);
+    }
+}
+
+uint32_t ws_flow_stage_flows(const struct ws_flow_stage *fs)
+{
+    return ws_flow_table_count(fs->table);
+}
+
+uint64_t ws_flow_stage_last_ordinal(const struct ws_flow_stage *fs)
+{
+    return fs->last_ordinal;
+}
+
+/* Layout of a flow's area: TCP connection, FlowIDs when counted, then each sink's. */
+size_t ws_flow_stage_bytes(struct ws_flow_stage_config *cfg)
+{
+    size_t off = ws_align_up(sizeof(struct ws_tcp_conn), 8);
+    unsigned needs = 0;
+
+    if (!cfg->ids->ordinal) {
+        cfg->ids->ext_off = off;
+        off += 2 * sizeof(uint64_t);
+    }
+    for (unsigned i = 0; i < cfg->n_sink; i++) {
+        cfg->sink[i]->flow_off = off;
+        off += ws_align_up(cfg->sink[i]->flow_bytes, 8);
+        needs |= cfg->sink[i]->needs;
+    }
+    cfg->flow.ext_bytes = (uint32_t)off;
+    cfg->tcp.want = 0;
+    if ((needs & WS_SINK_DATA) && !cfg->tcp_off)
+        cfg->tcp.want |= WS_TCP_WANT_DATA;
+    if (needs & WS_SINK_SEGMENT)
+        cfg->tcp.want |= WS_TCP_WANT_SEGMENT;
+    if (needs & WS_SINK_GAPS)
+        cfg->tcp.want |= WS_TCP_WANT_GAPS;
+
+    struct ws_tcp_config state = cfg->tcp;
+    state.want = 0;
+    state.nodes_max = 1;
+    state.bytes_max = 1;
+    return ws_align_up(sizeof(struct ws_flow_stage), 64) +
+           ws_align_up(ws_flow_table_bytes(&cfg->flow), 64) +
+           ws_align_up(ws_tcp_bytes(&cfg->tcp), 64) + ws_align_up(ws_tcp_bytes(&state), 64);
+}
+
+struct ws_flow_stage *ws_flow_stage_init(void *mem, const struct ws_flow_stage_config *cfg)
+{
+    struct ws_flow_stage *fs = mem;
+    uint8_t *at = (uint8_t *)mem + ws_align_up(sizeof(*fs), 64);
+    struct ws_tcp_config state = cfg->tcp;
+
+    state.want = 0;
+    state.nodes_max = 1;
+    state.bytes_max = 1;
+    fs->counters = cfg->counters;
+    fs->select = cfg->select;
+    fs->ids = cfg->ids;
+    fs->count_ids = !cfg->ids->ordinal;
+    fs->n_sink = cfg->n_sink;
+    fs->want_udp = cfg->udp || cfg->all_ip;
+    fs->want_all_ip = cfg->all_ip;
+    for (unsigned i = 0; i < cfg->n_sink; i++) {
+        fs->sink[i] = cfg->sink[i];
+        fs->needs |= cfg->sink[i]->needs;
+    }
+    fs->frames_all = ws_select_flows_all(cfg->select);
+    fs->tcp_off = 0;
+    fs->ext_bytes = cfg->flow.ext_bytes;
+    fs->table = ws_flow_table_init(at, &cfg->flow, cfg->counters, on_gone, fs);
+    at += ws_align_up(ws_flow_table_bytes(&cfg->flow), 64);
+    fs->tcp = ws_tcp_init(at, &cfg->tcp, cfg->counters, &tcp_ops, fs);
+    at += ws_align_up(ws_tcp_bytes(&cfg->tcp), 64);
+    fs->tcp_state = ws_tcp_init(at, &state, &fs->scratch, &tcp_state_ops, fs);
+    return fs;
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The ledger: equations between counters. */
+#include "engine/ledger.h"
+
+#include <inttypes.h>
+
+static uint64_t range(const struct ws_counters *c, enum ws_counter first, enum ws_counter last)
+{
+    uint64_t n = 0;
+    for (int i = first; i <= (int)last; i++)
+        n += ws_count_get(c, (enum ws_counter)i);
+    return n;
+}
+
+unsigned ws_ledger_check(const struct ws_counters *s, struct ws_ledger_equation eq[WS_LEDGER_EQUATIONS])
+{
+    unsigned wrong = 0;
+    eq[0] = (struct ws_ledger_equation){
+        "packets: received = filtered + undecodable + non-flow + flow + shed + held fragments",
+        ws_count_get(s, WS_C_RX_PACKETS),
+        ws_count_get(s, WS_C_FILTERED) + range(s, WS_C_UNDEC_LINK_TYPE, WS_C_UNDEC_FRAGMENT) +
+            ws_count_get(s, WS_C_NON_FLOW) + ws_count_get(s, WS_C_FLOW_PACKETS) +
+            ws_count_get(s, WS_C_SHED_STEER) + ws_count_get(s, WS_C_SHED_FLOW) +
+            ws_count_get(s, WS_C_FRAG_HELD)};
+    eq[1] = (struct ws_ledger_equation){
+        "payload: seen = delivered + duplicate + overlap + refused + held",
+        ws_count_get(s, WS_C_PAYLOAD_SEEN),
+        ws_count_get(s, WS_C_PAYLOAD_DELIVERED) + ws_count_get(s, WS_C_PAYLOAD_DUPLICATE) +
+            ws_count_get(s, WS_C_PAYLOAD_OVERLAP) +
+            range(s, WS_C_REFUSED_WINDOW, WS_C_REFUSED_NO_SINK) +
+            ws_count_get(s, WS_C_PAYLOAD_HELD)};
+    eq[2] = (struct ws_ledger_equation){
+        "streams: length = delivered + gaps", ws_count_get(s, WS_C_STREAM_BYTES),
+        ws_count_get(s, WS_C_PAYLOAD_DELIVERED) + ws_count_get(s, WS_C_GAP_BYTES)};
+    eq[3] = (struct ws_ledger_equation){"flows: created = closed",
+                                        ws_count_get(s, WS_C_FLOWS_CREATED),
+                                        ws_count_get(s, WS_C_FLOWS_CLOSED)};
+    for (unsigned i = 0; i < WS_LEDGER_EQUATIONS; i++)
+        wrong += eq[i].left != eq[i].right;
+    return wrong;
+}
+
+void ws_ledger_print(FILE *out, const struct ws_counters *s)
+{
+    struct ws_ledger_equation eq[WS_LEDGER_EQUATIONS];
+    ws_ledger_check(s, eq);
+    for (int i = 0; i < WS_C_COUNT; i++) {
+        uint64_t v = ws_count_get(s, (enum ws_counter)i);
+        if (v)
+            fprintf(out, "%-24s %16" PRIu64 " %-9s %s\n", ws_counter_info[i].name, v,
+                    ws_counter_info[i].unit, ws_counter_info[i].help);
+    }
+    for (unsigned i = 0; i < WS_LEDGER_EQUATIONS; i++)
+        fprintf(out, "%-5s %s: %" PRIu64 " = %" PRIu64 "\n",
+                eq[i].left == eq[i].right ? "ok" : "WRONG", eq[i].name, eq[i].left, eq[i].right);
+}
+
+void ws_ledger_print_json(FILE *out, const struct ws_counters *s)
+{
+    struct ws_ledger_equation eq[WS_LEDGER_EQUATIONS];
+    unsigned wrong = ws_ledger_check(s, eq);
+    fputs("{\"counters\":{", out);
+    for (int i = 0; i < WS_C_COUNT; i++)
+        fprintf(out, "%s\"%s\":%" PRIu64, i ? "," : "", ws_counter_info[i].name,
+                ws_count_get(s, (enum ws_counter)i));
+    fputs("},\"ledger\":[", out);
+    for (unsigned i = 0; i < WS_LEDGER_EQUATIONS; i++)
+        fprintf(out, "%s{\"equation\":\"%s\",\"left\":%" PRIu64 ",\"right\":%" PRIu64 ",\"ok\":%s}",
+                i ? "," : "", eq[i].name, eq[i].left, eq[i].right,
+                eq[i].left == eq[i].right ? "true" : "false");
+    fprintf(out, "],\"balanced\":%s}\n", wrong ? "false" : "true");
+}
+
+uint64_t ws_ledger_lost(const struct ws_counters *s)
+{
+    static const enum ws_counter lost[] = {
+        WS_C_PORT_MISSED,        WS_C_PORT_NOMBUF,      WS_C_SHED_STEER,
+        WS_C_SHED_FLOW,          WS_C_FLOW_RECORDS_LOST, WS_C_SHED_BLOCK_PACKETS,
+        WS_C_SHED_BLOCK_BYTES,   WS_C_WRITE_LOST_BYTES, WS_C_WRITE_LOST_PACKETS,
+    };
+    uint64_t n = 0;
+    for (unsigned i = 0; i < sizeof(lost) / sizeof(lost[0]); i++)
+        n += ws_count_get(s, lost[i]);
+    return n;
+}

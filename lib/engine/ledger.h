@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The ledger: the equations between counters that show that nothing is unaccounted for (6a.14). */
+#ifndef WS_ENGINE_LEDGER_H
+#define WS_ENGINE_LEDGER_H
+
+#include <stdio.h>
+#include "base/counters.h"
+
+struct ws_ledger_equation {
+    const char *name;
+    uint64_t left, right;
+};
+
+#define WS_LEDGER_EQUATIONS 4u
+
+/* Evaluates the equations over summed counters of a run that was drained. Returns how many do not hold. Pure. */
+unsigned ws_ledger_check(const struct ws_counters *sum, struct ws_ledger_equation eq[WS_LEDGER_EQUATIONS]);
+
+/* Prints every non-zero counter with unit and help, then each equation. */
+void ws_ledger_print(FILE *out, const struct ws_counters *sum);
+
+/* The same as one JSON object. */
+void ws_ledger_print_json(FILE *out, const struct ws_counters *sum);
+
+/* Packets and bytes that we (not the traffic) lost: sheds, failed writes, lost records. */
+uint64_t ws_ledger_lost(const struct ws_counters *sum);
+
+#endif

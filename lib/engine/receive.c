@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The receive stage of a thread. */
+#include "engine/receive.h"
+
+#include <string.h>
+
+#include "engine/backoff.h"
+
+/* Datagrams whose timeout is looked at after each burst. */
+enum { FRAG_EXPIRE_BUDGET = 4 };
+
+/* Marks of source chunks that may be in flight; more than a file source has chunks. */
+enum { SOURCE_MARKS = 64 };
+
+struct ws_receive {
+    struct ws_receive_config cfg;
+    struct ws_counters *counters;
+    struct ws_frag *frag;
+    struct ws_steer steer;
+    bool steering;             /* some link is set */
+    bool source_ended[WS_RECEIVE_SOURCES_MAX];
+    unsigned ended;
+    bool done;
+    bool can_wait;             /* of the source of this burst */
+    bool stable;
+    uint64_t ordinal;          /* of the next packet */
+    uint64_t trigger;          /* ordinal of the packet that is being handled */
+    int64_t clock_ns;
+    unsigned polls;
+    unsigned n_local;
+    const struct ws_packet *local[WS_BURST_MAX];
+    struct ws_packet pkt[WS_BURST_MAX];
+    WS_CACHE_ALIGNED _Atomic uint64_t published;
+    _Atomic uint64_t bytes_done, bytes_total;
+    _Atomic bool damaged;
+};
+
+static int stop_level(const struct ws_receive *r)
+{
+    return atomic_load_explicit(r->cfg.stop, memory_order_relaxed);
+}
+
+static void flush_local(struct ws_receive *r)
+{
+    if (r->n_local) {
+        ws_flow_stage_burst(r->cfg.local, r->local, r->n_local);
+        r->n_local = 0;
+    }
+}
+
+/* Waits for room on a link when the source can wait; sheds the packet otherwise. */
+static void steer_packet(struct ws_receive *r, unsigned worker, const struct ws_packet *p, bool copy)
+{
+    struct ws_backoff backoff = {0};
+    while (!ws_steer_put(&r->steer, worker, p, copy)) {
+        ws_steer_publish(&r->steer);
+        if (ws_steer_put(&r->steer, worker, p, copy))
+            break;
+        if (!r->can_wait || stop_level(r) == 2) {
+            if (!(p->flags & (WS_PKT_DATAGRAM | WS_PKT_FILTERED)))
+                ws_count(r->counters, WS_C_SHED_STEER, 1);
+            return;
+        }
+        if (r->cfg.drain)
+            r->cfg.drain(r->cfg.user);
+        ws_backoff_wait(&backoff);
+    }
+    ws_count(r->counters, WS_C_STEERED, 1);
+    if (copy)
+        ws_count(r->counters, WS_C_STEER_COPIED, 1);
+}
+
+/* The worker that owns a packet's flow: the RSS indirection of 128 entries over the owner hash. */
+static unsigned owner_of(const struct ws_receive *r, const struct ws_packet *p)
+{
+    return (p->owner_hash & 127u) % r->cfg.workers;
+}
+
+/* Hands a packet of the current burst on. Its bytes live as long as the burst (or the source chunk). */
+static void emit(struct ws_receive *r, const struct ws_packet *p, unsigned worker)
+{
+    if (r->cfg.local && worker == r->cfg.local_worker) {
+        r->local[r->n_local++] = p;
+        if (r->n_local == WS_BURST_MAX)
+            flush_local(r);
+    } else {
+        steer_packet(r, worker, p, !r->stable);
+    }
+}
+
+/* Hands on a packet whose bytes are valid for this call only. */
+static void emit_now(struct ws_receive *r, const struct ws_packet *p)
+{
+    unsigned worker = owner_of(r, p);
+    if (r->cfg.local && worker == r->cfg.local_worker) {
+        flush_local(r);
+        ws_flow_stage_burst(r->cfg.local, &p, 1);
+    } else {
+        steer_packet(r, worker, p, true);
+    }
+}
+
+/* Frames without a flow: for packet sinks only. On a receiver worker 0 takes them. */
+static void emit_other(struct ws_receive *r, const struct ws_packet *p)
+{
+    if (r->cfg.frames_all && !(p->flags & WS_PKT_FILTERED))
+        emit(r, p, r->cfg.local ? r->cfg.local_worker : 0);
+}
+
+static void on_frag_frame(void *user, const struct ws_packet *p)
+{
+    struct ws_receive *r = user;
+    if (!(p->flags & WS_PKT_FLOW_KNOWN)) {
+        ws_count(r->counters, WS_C_FRAG_HELD, 1);
+        if (r->cfg.frames_all) {
+            if (r->cfg.local) {
+                flush_local(r);
+                ws_flow_stage_burst(r->cfg.local, &p, 1);
+            } else {
+                steer_packet(r, 0, p, true);
+            }
+        }
+        return;
+    }
+    if (p->flags & WS_PKT_RELEASED) {
+        /* It takes its place in the order of packets now: later than when it came. */
+        struct ws_packet now = *p;
+        now.ordinal = r->trigger;
+        now.clock_ns = r->clock_ns;
+        ws_count(r->counters, WS_C_FRAG_HELD, (uint64_t)-1);
+        emit_now(r, &now);
+    } else {
+        emit_now(r, p);
+    }
+}
+
+static void handle_decoded(struct ws_receive *r, struct ws_packet *p, bool burst);
+
+static void on_frag_datagram(void *user, const struct ws_packet *p, uint8_t proto,
+                             const uint8_t *l4, uint32_t len, uint32_t wire_len)
+{
+    struct ws_receive *r = user;
+    struct ws_packet d = *p;
+    d.ordinal = r->trigger;
+    d.clock_ns = r->clock_ns;
+    d.flags &= ~(uint32_t)(WS_PKT_RELEASED | WS_PKT_FLOW_KNOWN);
+    ws_decode_datagram(&d, &r->cfg.decode, proto, l4, len, wire_len);
+    handle_decoded(r, &d, false);
+}
+
+static void on_frag_lost(void *user, uint32_t n, enum ws_counter cause)
+{
+    struct ws_receive *r = user;
+    (void)cause; /* counted by the defragmenter; here the frames' fate */
+    ws_count(r->counters, WS_C_FRAG_HELD, (uint64_t)0 - n);
+    ws_count(r->counters, WS_C_UNDEC_FRAGMENT, n);
+}
+
+static const struct ws_frag_ops frag_ops = {on_frag_frame, on_frag_datagram, on_frag_lost};
+
+/* A decoded packet: of the burst, or a datagram whose bytes are valid for this call only. */
+static void handle_decoded(struct ws_receive *r, struct ws_packet *p, bool burst)
+{
+    bool frame = !(p->flags & WS_PKT_DATAGRAM);
+    if (WS_LIKELY(p->status == WS_DECODE_OK)) {
+        if (WS_LIKELY(!(p->flags & WS_PKT_FRAGMENT))) {
+            if (burst)
+                emit(r, p, owner_of(r, p));
+            else
+                emit_now(r, p);
+        } else if (!(p->flags & WS_PKT_FILTERED)) {
+            ws_frag_push(r->frag, p);
+        }
+        return;
+    }
+    if (!frame) {
+        /* Its frames were counted with their flow; only the reason is noted. */
+        if (p->status != WS_DECODE_NON_IP)
+            ws_count(r->counters, WS_C_DATAGRAM_UNDECODABLE, 1);
+        return;
+    }
+    if (!(p->flags & WS_PKT_FILTERED))
+        ws_count(r->counters,
+                 p->status == WS_DECODE_NON_IP ? WS_C_NON_FLOW : ws_decode_counter(p->status), 1);
+    emit_other(r, p);
+}
+
+/* Whether the filter expression and the time range let the packet pass. */
+static bool passes(struct ws_receive *r, const struct ws_packet *p)
+{
+    const struct ws_select *sel = r->cfg.select;
+    if (p->ts_ns < sel->after_ns || p->ts_ns >= sel->before_ns)
+        return false;
+    return !r->cfg.filter || ws_filter_match(r->cfg.filter, p);
+}
+
+static void handle_burst(struct ws_receive *r, unsigned n)
+{
+    uint64_t bytes = 0, wire = 0;
+    for (unsigned i = 0; i < n; i++) {
+        struct ws_packet *p = &r->pkt[i];
+        p->ordinal = r->ordinal++;
+        r->trigger = p->ordinal;
+        if (p->ts_ns > r->clock_ns)
+            r->clock_ns = p->ts_ns;
+        p->clock_ns = r->clock_ns;
+        bytes += p->cap_len;
+        wire += p->wire_len;
+        if (WS_UNLIKELY(!passes(r, p))) {
+            ws_count(r->counters, WS_C_FILTERED, 1);
+            if (!r->cfg.filter_late)
+                continue;
+            p->flags |= WS_PKT_FILTERED;
+        }
+        ws_decode(p, &r->cfg.decode);
+        if (WS_UNLIKELY(p->flags & WS_PKT_FRAGMENT))
+            ws_count(r->counters, WS_C_FRAG_PACKETS, 1);
+        handle_decoded(r, p, true);
+    }
+    flush_local(r);
+    ws_count(r->counters, WS_C_RX_PACKETS, n);
+    ws_count(r->counters, WS_C_RX_BYTES, bytes);
+    ws_count(r->counters, WS_C_RX_WIRE_BYTES, wire);
+    ws_frag_expire(r->frag, r->clock_ns, FRAG_EXPIRE_BUDGET);
+    flush_local(r);
+}
+
+static void note_progress(struct ws_receive *r)
+{
+    uint64_t done = 0, total = 0;
+    bool damaged = false;
+    for (unsigned i = 0; i < r->cfg.n_source; i++) {
+        struct ws_source *s = r->cfg.source[i];
+        done += s->bytes_done;
+        total += s->bytes_total;
+        damaged |= s->damaged;
+        if (s->ops->stats)
+            s->ops->stats(s, r->counters);
+    }
+    atomic_store_explicit(&r->bytes_done, done, memory_order_relaxed);
+    atomic_store_explicit(&r->bytes_total, total, memory_order_relaxed);
+    atomic_store_explicit(&r->damaged, damaged, memory_order_relaxed);
+}
+
+/* The end of input: what the defragmenter holds, the links, the last chunk. */
+static void finish(struct ws_receive *r)
+{
+    if (!r->done) {
+        ws_frag_flush(r->frag);
+        flush_local(r);
+        ws_steer_publish(&r->steer);
+        for (unsigned w = 0; w < r->steer.n_link; w++)
+            if (r->steer.link[w])
+                atomic_store_explicit(&r->steer.link[w]->closed, true, memory_order_release);
+        atomic_store_explicit(&r->published, UINT64_MAX, memory_order_release);
+        note_progress(r);
+        r->done = true;
+    }
+}
+
+/* How many packets the limit still lets in. */
+static unsigned burst_room(const struct ws_receive *r)
+{
+    if (!r->cfg.packet_max)
+        return WS_BURST_MAX;
+    uint64_t left = r->cfg.packet_max > r->ordinal ? r->cfg.packet_max - r->ordinal : 0;
+    return left < WS_BURST_MAX ? (unsigned)left : WS_BURST_MAX;
+}
+
+static unsigned poll_source(struct ws_receive *r, unsigned i)
+{
+    struct ws_source *s = r->cfg.source[i];
+    int n = ws_source_rx(s, r->pkt, burst_room(r));
+    if (n == WS_SOURCE_END) {
+        r->source_ended[i] = true;
+        r->ended++;
+        return 0;
+    }
+    if (n <= 0)
+        return 0;
+    r->can_wait = s->can_wait;
+    r->stable = s->stable;
+    if (s->stable && r->steering)
+        ws_steer_source_chunk(&r->steer, s->chunk_seq);
+    handle_burst(r, (unsigned)n);
+    if (r->steering)
+        ws_steer_publish(&r->steer);
+    atomic_store_explicit(&r->published, r->ordinal, memory_order_release);
+    return (unsigned)n;
+}
+
+unsigned ws_receive_poll(struct ws_receive *r)
+{
+    unsigned n = 0;
+    if (r->done)
+        return 0;
+    for (unsigned i = 0; i < r->cfg.n_source; i++) {
+        if (stop_level(r) || burst_room(r) == 0) {
+            finish(r);
+            return n;
+        }
+        if (!r->source_ended[i])
+            n += poll_source(r, i);
+        /* A stable source has one file list a stage: its marks are this source's. */
+        if (r->steering && r->cfg.source[i]->stable)
+            ws_steer_retire(&r->steer, r->cfg.source[i], false);
+    }
+    if (n == 0 || (++r->polls & 255) == 0)
+        note_progress(r);
+    if (r->ended == r->cfg.n_source)
+        finish(r);
+    return n;
+}
+
+bool ws_receive_done(const struct ws_receive *r)
+{
+    return r->done;
+}
+
+uint64_t ws_receive_published(struct ws_receive *r)
+{
+    return atomic_load_explicit(&r->published, memory_order_acquire);
+}
+
+int64_t ws_receive_clock_ns(const struct ws_receive *r)
+{
+    return r->clock_ns;
+}
+
+void ws_receive_progress(struct ws_receive *r, uint64_t *done, uint64_t *total, bool *damaged)
+{
+    *done += atomic_load_explicit(&r->bytes_done, memory_order_relaxed);
+    *total += atomic_load_explicit(&r->bytes_total, memory_order_relaxed);
+    *damaged |= atomic_load_explicit(&r->damaged, memory_order_relaxed);
+}
+
+size_t ws_receive_bytes(const struct ws_receive_config *cfg)
+{
+    return ws_align_up(sizeof(struct ws_receive), 64) +
+           ws_align_up(ws_steer_bytes(cfg->copy_chunks, SOURCE_MARKS), 64) +
+           ws_frag_bytes(&cfg->frag);
+}
+
+struct ws_receive *ws_receive_init(void *mem, const struct ws_receive_config *cfg)
+{
+    struct ws_receive *r = mem;
+    uint8_t *at = (uint8_t *)mem + ws_align_up(sizeof(*r), 64);
+    r->cfg = *cfg;
+    r->counters = cfg->counters;
+    r->clock_ns = INT64_MIN;
+    ws_steer_init(&r->steer, at, cfg->copy_chunks, SOURCE_MARKS);
+    at += ws_align_up(ws_steer_bytes(cfg->copy_chunks, SOURCE_MARKS), 64);
+    r->frag = ws_frag_init(at, &r->cfg.frag, r->counters, &frag_ops, r);
+    return r;
+}
+
+void ws_receive_set_link(struct ws_receive *r, unsigned worker, struct ws_steer_link *link)
+{
+    r->steer.link[worker] = link;
+    r->steer.n_link = WS_MAX(r->steer.n_link, worker + 1);
+    r->steering = true;
+}
+
+void ws_receive_fini(struct ws_receive *r)
+{
+    ws_filter_destroy(r->cfg.filter);
+    r->cfg.filter = NULL;
+}

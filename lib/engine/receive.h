@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The receive stage of a thread: polls sources, filters, decodes, defragments and finds each packet's owner.
+ * One thread only; packets go to the thread's own flow stage directly, to other workers by ring. */
+#ifndef WS_ENGINE_RECEIVE_H
+#define WS_ENGINE_RECEIVE_H
+
+#include "engine/flow_stage.h"
+#include "engine/steer.h"
+#include "filter/filter.h"
+#include "frag/frag.h"
+#include "packet/decode.h"
+
+#define WS_RECEIVE_SOURCES_MAX 64u
+
+struct ws_receive_config {
+    struct ws_source *source[WS_RECEIVE_SOURCES_MAX];
+    unsigned n_source;
+    struct ws_decode_config decode;
+    struct ws_frag_config frag;
+    struct ws_filter *filter; /* taken; NULL = none */
+    bool filter_late;
+    const struct ws_select *select; /* time range; borrowed */
+    uint64_t packet_max;            /* 0 = no limit */
+    struct ws_flow_stage *local;    /* of this thread; NULL on a receiver */
+    unsigned local_worker;          /* its number */
+    unsigned workers;
+    bool frames_all;                /* some packet sink takes all frames */
+    uint32_t copy_chunks;
+    struct ws_counters *counters;   /* the thread's own */
+    const _Atomic int *stop;        /* 0 run, 1 stop receiving, 2 abort */
+    /* Called while waiting for room on a link: drains the thread's own in-links. NULL on a receiver. */
+    void (*drain)(void *user);
+    void *user;
+};
+
+struct ws_receive;
+
+size_t ws_receive_bytes(const struct ws_receive_config *cfg);
+struct ws_receive *ws_receive_init(void *mem, const struct ws_receive_config *cfg);
+
+/* Connects the link to a worker, before the threads start. Producer: this stage. */
+void ws_receive_set_link(struct ws_receive *r, unsigned worker, struct ws_steer_link *link);
+
+/* Polls each source once. Returns how many packets came; 0 = idle. */
+unsigned ws_receive_poll(struct ws_receive *r);
+
+/* True when all sources have ended (or stop was asked), the defragmenter is flushed and the links are closed. */
+bool ws_receive_done(const struct ws_receive *r);
+
+/* All packets with a lower ordinal have been handed on. Any thread. */
+uint64_t ws_receive_published(struct ws_receive *r);
+
+/* Largest packet time so far (owner's thread). */
+int64_t ws_receive_clock_ns(const struct ws_receive *r);
+
+/* Any thread: bytes of input done and in all, for progress; damaged inputs. */
+void ws_receive_progress(struct ws_receive *r, uint64_t *done, uint64_t *total, bool *damaged);
+
+/* Releases what init took (filter). Sources stay the engine's. */
+void ws_receive_fini(struct ws_receive *r);
+
+#endif

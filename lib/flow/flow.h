@@ -9,8 +9,8 @@
 enum ws_flow_cause {
     WS_FLOW_END_OF_INPUT,
     WS_FLOW_IDLE,
-    WS_FLOW_REUSED,  /* a new connection took the tuple */
-    WS_FLOW_EVICTED, /* the table was full */
+    WS_FLOW_REUSED,   /* a new connection took the tuple */
+    WS_FLOW_EVICTED,  /* the table was full */
     WS_FLOW_FINISHED, /* TCP close completed and the entry was freed */
 };
 
@@ -28,28 +28,29 @@ enum ws_flow_class {
 
 /* Direction 0 is sent by key endpoint 0, direction 1 by endpoint 1. The originator's direction is
  * orig. Counts are of packets that passed the filter; first_ordinal counts all (docs: FlowIDs).
- * After the struct follow the per-flow areas of reassembly and sinks (ws_flow_table_config.ext_bytes). */
+ * After the struct follow the per-flow areas of reassembly and sinks
+ * (ws_flow_table_config.ext_bytes). */
 struct ws_flow {
     struct ws_key key;
 
     /* hot: touched by every packet */
     int64_t last_clock_ns; /* packet-time clock of the last packet, for expiry */
     uint64_t packets[2];
-    uint64_t bytes[2];     /* original (wire) bytes of whole frames */
+    uint64_t bytes[2];         /* original (wire) bytes of whole frames */
     uint64_t payload_bytes[2]; /* original transport payload bytes */
     uint32_t hash;
-    uint8_t orig;          /* direction of the originator */
-    uint8_t flow_class;    /* enum ws_flow_class */
-    uint8_t selected;      /* outputs want it (selectors; decided at creation) */
-    uint8_t seen;          /* bit d: direction d has had a packet */
+    uint8_t orig;       /* direction of the originator */
+    uint8_t flow_class; /* enum ws_flow_class */
+    uint8_t selected;   /* outputs want it (selectors; decided at creation) */
+    uint8_t seen;       /* bit d: direction d has had a packet */
 
     int64_t first_ts_ns[2]; /* by packet stamp, per direction */
     int64_t last_ts_ns[2];
     uint64_t first_ordinal[2];
-    uint32_t id;           /* index in the table: stable while the flow lives */
-    uint32_t table_next;   /* owned by the table: free list or LRU links */
+    uint32_t id;         /* index in the table: stable while the flow lives */
+    uint32_t table_next; /* owned by the table: free list, or list of the class */
     uint32_t table_prev;
-    uint32_t table_word;
+    uint32_t table_word; /* owned by the table: when it was put in that list */
 };
 static_assert(sizeof(struct ws_flow) == 192, "three cache lines");
 

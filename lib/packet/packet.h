@@ -102,7 +102,10 @@ struct ws_packet {
     uint32_t payload_len;
     uint32_t payload_wire_len;
     uint32_t tcp_seq;
-    uint32_t tcp_ack;
+    union {
+        uint32_t tcp_ack;
+        uint32_t frag_wire_len; /* WS_PKT_FRAGMENT: bytes on the wire from l4 (l4_len captured) */
+    };
     uint16_t tcp_window;
     uint16_t tcp_urgent;
     uint32_t frag_id;         /* IPv4 16-bit or IPv6 32-bit identification */

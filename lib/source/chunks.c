@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Refillable chunks of input bytes. */
+#include "source/chunks.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+enum {
+    TAIL_MIN = 64 * 1024, /* below this much room a read is not worth its call: move on */
+    HUGE_BYTES = 2 * 1024 * 1024,
+};
+
+static void *alloc_default(size_t bytes)
+{
+    if (bytes < HUGE_BYTES)
+        return aligned_alloc(WS_CACHE_LINE, ws_align_up(bytes, WS_CACHE_LINE));
+    void *p = aligned_alloc(HUGE_BYTES, ws_align_up(bytes, HUGE_BYTES));
+    if (p)
+        madvise(p, ws_align_up(bytes, HUGE_BYTES),
+                MADV_HUGEPAGE); /* advice: failure costs speed only */
+    return p;
+}
+
+int ws_chunks_init(struct ws_chunks *c, const struct ws_chunks *like,
+                   void *(*alloc)(void *user, size_t bytes), void *user)
+{
+    memset(c, 0, sizeof(*c));
+    c->stable = like->stable;
+    c->chunk_bytes = like->chunk_bytes;
+    c->n = like->stable ? WS_MAX(like->n, 2u) : 1;
+    c->own_mem = !alloc;
+    c->mem = alloc ? alloc(user, c->n * c->chunk_bytes) : alloc_default(c->n * c->chunk_bytes);
+    if (!c->mem)
+        return -ENOMEM;
+    c->seq = 1;
+    c->base = c->mem;
+    c->pos = c->end = c->base;
+    return 0;
+}
+
+void ws_chunks_fini(struct ws_chunks *c)
+{
+    if (c->own_mem)
+        free(c->mem);
+    c->mem = NULL;
+}
+
+/* Where the next chunk begins, or NULL while its slot is still in use. */
+static uint8_t *next_base(const struct ws_chunks *c)
+{
+    if (!c->stable)
+        return c->base;
+    /* pairs with the release in ws_source release(): workers are done with the old bytes */
+    uint64_t released = atomic_load_explicit(&c->released, memory_order_acquire);
+    if (c->seq + 1 > released + c->n)
+        return NULL;
+    return c->mem + (c->seq % c->n) * c->chunk_bytes;
+}
+
+size_t ws_chunks_room(struct ws_chunks *c, uint8_t **dst)
+{
+    size_t rest = ws_chunks_unread(c);
+    size_t tail = (size_t)(c->base + c->chunk_bytes - c->end);
+    size_t enough = WS_MIN((size_t)TAIL_MIN, c->chunk_bytes / 4);
+    bool fresh = c->pos != c->base && (tail < enough || (rest == 0 && !c->stable));
+    if (fresh) {
+        uint8_t *base = next_base(c);
+        if (!base)
+            return 0;
+        memmove(base, c->pos, rest);
+        c->seq += c->stable;
+        c->base = base;
+        c->pos = base;
+        c->end = base + rest;
+    }
+    *dst = c->end;
+    return (size_t)(c->base + c->chunk_bytes - c->end);
+}

@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Capture files as a source: the list of files, reading on, and classic pcap records. */
+#include "source/file.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+
+#include "source/file_private.h"
+
+enum {
+    CHUNK_BYTES = 4 * 1024 * 1024,
+    CHUNKS_STEERED = 32,
+    PACKET_BYTES_MAX = 256 * 1024,
+};
+
+static struct ws_file *file_of(struct ws_source *s)
+{
+    return (struct ws_file *)s;
+}
+
+void ws_file_damage(struct ws_file *f, const char *fmt, ...)
+{
+    char text[512];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    f->base.damaged = true;
+    ws_log(WS_LOG_ERROR, "%s: offset %" PRIu64 "%s: %s", f->name, ws_file_offset(f),
+           ws_input_compressed(f->in) ? " (unpacked)" : "", text);
+}
+
+/* --- one file --- */
+
+static void close_file(struct ws_file *f)
+{
+    f->chunks.pos = f->chunks.end; /* what is left is not a packet */
+    f->done_before += ws_input_consumed(f->in);
+    ws_input_close(f->in);
+    f->in = NULL;
+    f->state = WS_FILE_NONE;
+}
+
+/* Opens the next path. -errno with "PATH: reason" in err. */
+static int open_file(struct ws_file *f, char *err, size_t err_len)
+{
+    const char *path = f->path[f->next++];
+    f->name = strcmp(path, "-") ? path : "standard input";
+    int r = ws_input_open(&f->in, path, err, err_len);
+    if (r)
+        return r;
+    f->state = WS_FILE_HEADER;
+    f->read = 0;
+    f->skip = 0;
+    f->need = 0;
+    ws_ifaces_begin(&f->ifaces);
+    return 0;
+}
+
+/* Reads on behind the unread bytes: 1 more are there, 0 end of file, -EAGAIN nothing now (or no
+ * chunk is free), else unreadable from here. */
+static int read_more(struct ws_file *f)
+{
+    uint8_t *dst;
+    size_t room = ws_chunks_room(&f->chunks, &dst);
+    if (!room)
+        return -EAGAIN;
+    ssize_t n = ws_input_read(f->in, dst, room);
+    if (n <= 0)
+        return (int)n;
+    f->chunks.end += n;
+    f->read += (uint64_t)n;
+    __atomic_store_n(&f->base.bytes_done, f->done_before + ws_input_consumed(f->in),
+                     __ATOMIC_RELAXED);
+    return 1;
+}
+
+/* A classic pcap file begins. */
+static int begin_pcap(struct ws_file *f)
+{
+    struct ws_source_iface iface = {.link_type = f->pcap.link_type, .snaplen = f->pcap.snaplen};
+    int number = ws_ifaces_add(&f->ifaces, &iface);
+    if (number < 0)
+        return number;
+    f->iface = (uint16_t)number;
+    f->cap_max = ws_file_cap_max(f, f->pcap.snaplen);
+    f->chunks.pos += WS_PCAP_HEADER_LEN;
+    f->state = WS_FILE_PCAP;
+    return 0;
+}
+
+static int foreign(const struct ws_file *f, char *err, size_t err_len)
+{
+    const uint8_t *p = f->chunks.pos;
+    snprintf(err, err_len, "%s: not a pcap or pcapng file (starts with %02x %02x %02x %02x)",
+             f->name, p[0], p[1], p[2], p[3]);
+    return -EINVAL;
+}
+
+/* Recognises the file by its first bytes: 0 recognised, -EAGAIN more bytes are needed, else -errno
+ * and text. */
+static int parse_header(struct ws_file *f, char *err, size_t err_len)
+{
+    const uint8_t *p = f->chunks.pos;
+    size_t len = ws_chunks_unread(&f->chunks);
+    struct ws_pcapng_section section = {0};
+    struct ws_pcapng_block block;
+    enum ws_format_status st;
+    f->need = WS_PCAP_HEADER_LEN;
+    if (len < 4)
+        return -EAGAIN;
+    bool ng = ws_load_be32(p) == WS_PCAPNG_SHB;
+    if (!ng && !ws_pcap_is_magic(p))
+        return foreign(f, err, err_len);
+    st = ng ? ws_pcapng_block_decode(&block, &section, p, len)
+            : ws_pcap_header_decode(&f->pcap, p, len);
+    if (st == WS_FORMAT_INCOMPLETE)
+        return -EAGAIN;
+    if (st == WS_FORMAT_INVALID && ng)
+        return foreign(f, err, err_len);
+    if (st == WS_FORMAT_INVALID) {
+        snprintf(err, err_len, "%s: pcap version %u.%u is not known", f->name,
+                 f->pcap.version_major, f->pcap.version_minor);
+        return -EINVAL;
+    }
+    int r = ng ? ws_file_ng_begin(f) : begin_pcap(f);
+    if (r)
+        snprintf(err, err_len, "%s: %s", f->name,
+                 r == -ENOSPC ? "too many interfaces in all inputs" : strerror(-r));
+    return r;
+}
+
+/* Works on the first bytes of the file: 0 recognised, -EAGAIN nothing now, else -errno and text. */
+static int recognise(struct ws_file *f, char *err, size_t err_len)
+{
+    for (;;) {
+        int r = parse_header(f, err, err_len);
+        if (r != -EAGAIN)
+            return r;
+        r = read_more(f);
+        if (r == 1)
+            continue;
+        if (r == -EAGAIN)
+            return r;
+        if (r < 0)
+            snprintf(err, err_len, "%s: %s", f->name, ws_input_error(f->in));
+        else if (f->read == 0)
+            snprintf(err, err_len, "%s: empty file", f->name);
+        else
+            snprintf(err, err_len, "%s: offset 0: file header is cut: %zu bytes missing", f->name,
+                     (size_t)f->need - ws_chunks_unread(&f->chunks));
+        return r < 0 ? r : -EINVAL;
+    }
+}
+
+/* --- classic pcap records --- */
+
+static int pcap_stop(struct ws_file *f, const struct ws_pcap_record *r)
+{
+    ws_file_damage(f, "record length %u is absurd; reading of this file stops here", r->cap_len);
+    return -1;
+}
+
+/* As ws_file_ng_parse(). */
+static inline __attribute__((always_inline)) int
+pcap_parse(struct ws_file *f, struct ws_packet *pkt, unsigned max, const bool big_endian)
+{
+    const uint8_t *p = f->chunks.pos;
+    unsigned n = 0;
+    while (n < max) {
+        struct ws_pcap_record r;
+        enum ws_format_status st = ws_pcap_record_decode(
+            &f->pcap, big_endian, p, (size_t)(f->chunks.end - p), f->cap_max, &r);
+        if (WS_UNLIKELY(st != WS_FORMAT_COMPLETE)) {
+            f->need = r.len;
+            f->chunks.pos = p;
+            return st == WS_FORMAT_INVALID && n == 0 ? pcap_stop(f, &r) : (int)n;
+        }
+        struct ws_packet *k = &pkt[n++];
+        k->cap_len = r.cap_len;
+        k->wire_len = r.wire_len;
+        k->link_type = f->pcap.link_type;
+        k->iface = f->iface;
+        ws_file_give(f, k, p + f->pcap.record_len, r.ts_ns);
+        p += r.len;
+    }
+    f->chunks.pos = p;
+    return (int)n;
+}
+
+static int parse(struct ws_file *f, struct ws_packet *pkt, unsigned max)
+{
+    if (f->state == WS_FILE_PCAPNG)
+        return ws_file_ng_parse(f, pkt, max);
+    return f->pcap.big_endian ? pcap_parse(f, pkt, max, true) : pcap_parse(f, pkt, max, false);
+}
+
+/* --- the source --- */
+
+/* The file gave all it has; says what was cut off, if anything. */
+static void finish(struct ws_file *f, int r)
+{
+    size_t unread = ws_chunks_unread(&f->chunks);
+    if (r < 0) {
+        f->base.damaged = true;
+        ws_log(WS_LOG_ERROR, "%s: %s", f->name, ws_input_error(f->in));
+    }
+    if (unread || f->skip)
+        ws_file_damage(f, "the last record is cut: %" PRIu64 " bytes missing",
+                       f->skip ? f->skip : f->need - unread);
+    close_file(f);
+}
+
+/* Steps to the next readable file. 0, -EAGAIN nothing now, or WS_SOURCE_END. */
+static int next_file(struct ws_file *f)
+{
+    char err[512];
+    int r = 0;
+    while (f->state == WS_FILE_NONE || f->state == WS_FILE_HEADER) {
+        if (f->state == WS_FILE_NONE && f->next == f->n_path)
+            return WS_SOURCE_END;
+        if (f->state == WS_FILE_NONE)
+            r = open_file(f, err, sizeof(err));
+        if (r == 0)
+            r = recognise(f, err, sizeof(err));
+        if (r == -EAGAIN)
+            return r;
+        if (r == 0)
+            continue;
+        ws_log(WS_LOG_ERROR, "%s", err);
+        f->base.damaged = true;
+        if (f->in)
+            close_file(f);
+        r = 0;
+    }
+    return 0;
+}
+
+static int file_rx(struct ws_source *s, struct ws_packet *pkt, unsigned max)
+{
+    struct ws_file *f = file_of(s);
+    max = f->left < max ? (unsigned)f->left : max;
+    if (!max)
+        return WS_SOURCE_END;
+    for (;;) {
+        if (f->state <= WS_FILE_HEADER) {
+            int r = next_file(f);
+            if (r)
+                return r == -EAGAIN ? 0 : r;
+        }
+        int n = parse(f, pkt, max);
+        if (n > 0) {
+            f->left -= (unsigned)n;
+            f->base.chunk_seq = f->chunks.seq;
+            return n;
+        }
+        int r = n < 0 ? n : read_more(f);
+        if (n < 0)
+            close_file(f);
+        else if (r == -EAGAIN)
+            return 0;
+        else if (r <= 0)
+            finish(f, r);
+    }
+}
+
+static void file_release(struct ws_source *s, uint64_t seq)
+{
+    atomic_store_explicit(&file_of(s)->chunks.released, seq, memory_order_release);
+}
+
+static const struct ws_source_iface *file_ifaces(struct ws_source *s, unsigned *n)
+{
+    *n = file_of(s)->ifaces.n;
+    return file_of(s)->ifaces.v;
+}
+
+/* A file is no device: its own drop counts stand in the interface table. */
+static void file_stats(struct ws_source *s, struct ws_counters *c)
+{
+    (void)s;
+    (void)c;
+}
+
+static void file_close(struct ws_source *s)
+{
+    struct ws_file *f = file_of(s);
+    ws_input_close(f->in);
+    ws_ifaces_fini(&f->ifaces);
+    ws_chunks_fini(&f->chunks);
+    free(f->ng.iface);
+    free(f);
+}
+
+static const struct ws_source_ops file_ops = {
+    .rx = file_rx,
+    .release = file_release,
+    .ifaces = file_ifaces,
+    .stats = file_stats,
+    .close = file_close,
+};
+
+static const struct ws_source_ops file_ops_direct = {
+    .rx = file_rx,
+    .ifaces = file_ifaces,
+    .stats = file_stats,
+    .close = file_close,
+};
+
+/* The sum of sizes for progress; 0 (unknown) as soon as one input has none. */
+static uint64_t total_size(const struct ws_file_config *cfg)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < cfg->n_path; i++) {
+        uint64_t size = ws_input_size(cfg->path[i]);
+        if (!size)
+            return 0;
+        sum += size;
+    }
+    return sum;
+}
+
+static int set_up(struct ws_file *f, const struct ws_file_config *cfg)
+{
+    size_t chunk = cfg->chunk_bytes ? cfg->chunk_bytes : CHUNK_BYTES;
+    f->packet_bytes_max = cfg->packet_bytes_max ? cfg->packet_bytes_max : PACKET_BYTES_MAX;
+    chunk = WS_MAX(chunk, (size_t)f->packet_bytes_max + WS_FILE_RECORD_EXTRA);
+    struct ws_chunks like = {
+        .chunk_bytes = ws_align_up(chunk, 4096),
+        .n = cfg->chunks ? cfg->chunks : CHUNKS_STEERED,
+        .stable = cfg->stable,
+    };
+    f->base.ops = cfg->stable ? &file_ops : &file_ops_direct;
+    f->base.can_wait = true;
+    f->base.stable = cfg->stable;
+    f->base.bytes_total = total_size(cfg);
+    f->path = cfg->path;
+    f->n_path = cfg->n_path;
+    f->left = cfg->packet_max ? cfg->packet_max : UINT64_MAX;
+    f->clock_ns = INT64_MIN;
+    int r = ws_ifaces_init(&f->ifaces);
+    return r ? r : ws_chunks_init(&f->chunks, &like, cfg->alloc, cfg->alloc_user);
+}
+
+int ws_file_open(struct ws_source **s, const struct ws_file_config *cfg, char *err, size_t err_len)
+{
+    struct ws_file *f = calloc(1, sizeof(*f));
+    int r = f ? set_up(f, cfg) : -ENOMEM;
+    if (r) {
+        snprintf(err, err_len, "no memory for reading files");
+    } else if (!cfg->n_path) {
+        snprintf(err, err_len, "no input file");
+        r = -EINVAL;
+    } else {
+        r = open_file(f, err, err_len);
+        if (r == 0) {
+            do
+                r = recognise(f, err, err_len);
+            while (r == -EAGAIN);
+        }
+    }
+    if (r) {
+        if (f)
+            file_close(&f->base);
+        return r;
+    }
+    *s = &f->base;
+    return 0;
+}

@@ -139,13 +139,20 @@ static int worker_main(void *arg)
 static int receiver_main(void *arg)
 {
     struct receiver *r = arg;
+    struct ws_sink *announcer = r->engine->cfg.announcer;
     struct ws_backoff backoff = {0};
-    while (!ws_receive_done(r->receive)) {
-        if (ws_receive_poll(r->receive))
+    for (unsigned round = 0; !ws_receive_done(r->receive); round++) {
+        unsigned n = ws_receive_poll(r->receive);
+        if (announcer && (n == 0 || round % TICK_BURSTS == 0))
+            ws_channel_tick(announcer->channel, ws_receive_published(r->receive), steady_ns(),
+                            false);
+        if (n)
             ws_backoff_reset(&backoff);
         else
             ws_backoff_wait(&backoff);
     }
+    if (announcer)
+        ws_channel_finish(announcer->channel);
     atomic_fetch_sub(&r->engine->receivers_left, 1);
     return 0;
 }
@@ -188,6 +195,7 @@ static int build_flows(struct ws_engine *e, unsigned index, char *err, size_t er
         .udp = e->cfg.udp,
         .all_ip = e->cfg.all_ip,
         .tcp_off = e->cfg.tcp_off,
+        .verify_checksums = e->cfg.verify_checksums,
     };
     int node = -1;
     int n = e->cfg.make_sinks(e->cfg.user, index, w->sink);
@@ -232,6 +240,8 @@ static int build_receive(struct ws_engine *e, unsigned thread, struct ws_counter
         .copy_chunks = e->cfg.copy_chunks,
         .counters = counters,
         .stop = &e->stop,
+        .announce = e->cfg.announce,
+        .announce_user = e->cfg.user,
     };
     unsigned needs = 0;
     int node = -1;
@@ -338,6 +348,8 @@ int ws_engine_create(struct ws_engine **out, const struct ws_engine_config *cfg,
         e->cfg.steer_slots = 1024;
     if (!e->cfg.copy_chunks)
         e->cfg.copy_chunks = 16;
+    if (e->cfg.announcer)
+        e->cfg.announcer->counters = &e->receiver[0].counters;
     if (!e->cfg.drain_ns)
         e->cfg.drain_ns = INT64_C(30) * 1000000000;
     int rc = build(e, err, err_len);
@@ -491,6 +503,8 @@ void ws_engine_destroy(struct ws_engine *e)
             if (wk->sink[i]->ops->destroy)
                 wk->sink[i]->ops->destroy(wk->sink[i]);
     }
+    if (e->cfg.announcer)
+        e->cfg.announcer->ops->destroy(e->cfg.announcer);
     for (unsigned i = 0; i < e->cfg.n_source; i++)
         e->cfg.source[i].source->ops->close(e->cfg.source[i].source);
     free(e);

@@ -45,6 +45,11 @@ struct ws_engine_config {
     int (*make_sinks)(void *user, unsigned worker, struct ws_sink **out);
     void *user;
 
+    /* Shown each burst before any filter, by the only receive stage's thread. May be NULL. */
+    void (*announce)(void *user, const struct ws_packet *pkt, unsigned n);
+    /* A sink of the receiver thread that announce() writes to (interface descriptions); taken. NULL = none. */
+    struct ws_sink *announcer;
+
     struct ws_decode_config decode;
     struct ws_frag_config frag;
     struct ws_flow_table_config flow;  /* ext_bytes is computed by the engine */
@@ -55,6 +60,7 @@ struct ws_engine_config {
     struct ws_flow_ids ids;            /* ordinal list when known beforehand */
     bool udp, all_ip;  /* payload of UDP / of all other protocols goes to data sinks too */
     bool tcp_off;      /* do not give TCP payload to data sinks */
+    bool verify_checksums; /* refuse TCP payload whose checksum is wrong (it is counted in any case) */
 
     bool live;            /* now = system clock on idle polls; threads poll with little sleep */
     uint64_t packet_max;  /* per receive stage; 0 = no limit (files count in the source) */

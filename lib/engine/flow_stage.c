@@ -24,7 +24,7 @@ struct ws_flow_stage {
     size_t tcp_off;           /* of struct ws_tcp_conn in the flow's area */
     bool frames_all;          /* packet sinks take frames of no flow too */
     bool count_ids;
-    bool want_udp, want_all_ip, want_tcp_data;
+    bool want_udp, want_all_ip, verify_checksums;
     bool stale;               /* the table let a flow go during this burst: look up again */
     uint64_t last_ordinal;
     struct ws_counters scratch; /* of tcp_state: its bytes are REFUSED_NO_SINK in the real ledger */
@@ -227,8 +227,24 @@ static void reuse_flow(struct ws_flow_stage *fs, struct ws_flow *f, const struct
     note_first(fs, f, p->dir, p->ordinal, p->ts_ns);
 }
 
+/* A segment with a wrong checksum: counted; with --verify-checksums it is a frame and no segment. */
+static bool refuse_checksum(struct ws_flow_stage *fs, struct ws_flow *f, const struct ws_packet *p)
+{
+    ws_count(fs->counters, WS_C_TCP_BAD_CHECKSUM, 1);
+    if (!fs->verify_checksums)
+        return false;
+    note_first(fs, f, p->dir, p->ordinal, p->ts_ns);
+    ws_count(fs->counters, WS_C_PAYLOAD_SEEN, p->payload_len);
+    ws_count(fs->counters, WS_C_REFUSED_CHECKSUM, p->payload_len);
+    account_frame(fs, f, p);
+    ws_flow_table_touch(fs->table, f, p->clock_ns, f->flow_class);
+    return true;
+}
+
 static void tcp_packet(struct ws_flow_stage *fs, struct ws_flow *f, const struct ws_packet *p)
 {
+    if (WS_UNLIKELY(p->flags & WS_PKT_BAD_L4_SUM) && refuse_checksum(fs, f, p))
+        return;
     struct ws_tcp_conn *c = conn_of(fs, f);
     struct ws_tcp_segment seg;
     struct ws_flow_ids *ids = fs->ids;
@@ -440,6 +456,7 @@ struct ws_flow_stage *ws_flow_stage_init(void *mem, const struct ws_flow_stage_c
     fs->n_sink = cfg->n_sink;
     fs->want_udp = cfg->udp || cfg->all_ip;
     fs->want_all_ip = cfg->all_ip;
+    fs->verify_checksums = cfg->verify_checksums;
     for (unsigned i = 0; i < cfg->n_sink; i++) {
         fs->sink[i] = cfg->sink[i];
         fs->needs |= cfg->sink[i]->needs;

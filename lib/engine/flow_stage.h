@@ -17,7 +17,7 @@ struct ws_flow_stage_config {
     const struct ws_select *select;   /* borrowed */
     struct ws_flow_ids *ids;          /* borrowed; counting mode uses this stage's own numbers */
     struct ws_counters *counters;     /* the thread's own; borrowed */
-    bool udp, all_ip, tcp_off;
+    bool udp, all_ip, tcp_off, verify_checksums;
 };
 
 struct ws_flow_stage;

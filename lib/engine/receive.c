@@ -200,12 +200,17 @@ static void handle_burst(struct ws_receive *r, unsigned n)
     for (unsigned i = 0; i < n; i++) {
         struct ws_packet *p = &r->pkt[i];
         p->ordinal = r->ordinal++;
-        r->trigger = p->ordinal;
         if (p->ts_ns > r->clock_ns)
             r->clock_ns = p->ts_ns;
         p->clock_ns = r->clock_ns;
         bytes += p->cap_len;
         wire += p->wire_len;
+    }
+    if (r->cfg.announce)
+        r->cfg.announce(r->cfg.announce_user, r->pkt, n);
+    for (unsigned i = 0; i < n; i++) {
+        struct ws_packet *p = &r->pkt[i];
+        r->trigger = p->ordinal;
         if (WS_UNLIKELY(!passes(r, p))) {
             ws_count(r->counters, WS_C_FILTERED, 1);
             if (!r->cfg.filter_late)

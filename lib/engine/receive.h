@@ -31,6 +31,9 @@ struct ws_receive_config {
     /* Called while waiting for room on a link: drains the thread's own in-links. NULL on a receiver. */
     void (*drain)(void *user);
     void *user;
+    /* Shows each burst in input order before any filter (interface descriptions). May be NULL. */
+    void (*announce)(void *user, const struct ws_packet *pkt, unsigned n);
+    void *announce_user;
 };
 
 struct ws_receive;

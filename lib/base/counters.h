@@ -19,6 +19,8 @@
     X(PORT_MISSED, "port_missed", "packets", "dropped by the device (imissed)")                    \
     X(PORT_ERRORS, "port_errors", "packets", "receive errors of the device (ierrors)")             \
     X(PORT_NOMBUF, "port_nombuf", "packets", "lost: no buffer in the pool (rx_nombuf)")            \
+    X(PORT_CHAINED, "port_chained", "packets", "came in several buffers and were copied together") \
+    X(PORT_CHAIN_CUT, "port_chain_cut", "packets", "of those, cut: too long for the burst's buffer") \
     X(FILTERED, "filtered", "packets", "rejected by the filter expression or a time range")        \
     X(NON_FLOW, "non_flow", "packets", "no IP datagram: ARP, STP, ...")                            \
     X(FLOW_PACKETS, "flow_packets", "packets", "counted in a flow")                                \
@@ -91,6 +93,9 @@
     X(SHED_BLOCK_PACKETS, "shed_block_packets", "packets", "not written: no free block for the output") \
     X(SHED_BLOCK_BYTES, "shed_block_bytes", "bytes", "stream bytes not written: no free block")    \
     X(NAME_TABLE_FULL, "name_table_full", "files", "file names made unique by ordinal, the name table being full") \
+    X(OUT_LINK_TYPE, "out_link_type", "packets", "not written: a classic pcap file holds one link type") \
+    X(OUT_NAME_FAILED, "out_name_failed", "files", "stream files without a usable name")           \
+    X(HOLE_BYTES_SKIPPED, "hole_bytes_skipped", "bytes", "gaps left out of stream files instead of written as holes") \
     X(WRITE_BYTES, "write_bytes", "bytes", "bytes that reached files")                             \
     X(WRITE_CALLS, "write_calls", "calls", "write system calls or submissions")                    \
     X(WRITE_ERRORS, "write_errors", "errors", "failed opens, writes, closes and renames")          \

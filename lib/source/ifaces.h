@@ -3,8 +3,6 @@
 #ifndef WS_SOURCE_IFACES_H
 #define WS_SOURCE_IFACES_H
 
-#include <string.h>
-
 #include "source/source.h"
 
 /* More are refused: sections can repeat without end, and a packet's number has 16 bits. */

@@ -49,6 +49,9 @@ struct ws_sink {
     struct ws_counters *counters; /* the worker's; set by the engine */
     struct ws_flow_ids *ids;     /* FlowIDs (ws_flow_ids_get); set by the engine */
     unsigned worker;
+    /* Floor of the order numbers of merged records: the largest watermark promised and ordinal processed so
+     * far; set by the engine before each packet. A frame released late (WS_PKT_RELEASED) is written with this order, not with its own. */
+    uint64_t order;
 };
 
 #endif

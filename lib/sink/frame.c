@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Packets as pcap or pcapng bytes. */
+#include "sink/frame.h"
+
+#include "ws_config.h"
+
+/* What tools take as "no limit" in a classic header (MAXIMUM_SNAPLEN of libpcap). */
+#define SNAPLEN_MAX 262144u
+
+/* Room for a section header with our name. */
+#define SECTION_MAX 128u
+
+void ws_frame_encode(struct ws_frame *f, const struct ws_frame_format *fmt, uint32_t iface,
+                     const struct ws_packet *p)
+{
+    uint32_t cap = fmt->snaplen ? WS_MIN(p->cap_len, fmt->snaplen) : p->cap_len;
+    f->cap_len = cap;
+    f->piece[0].data = f->head;
+    f->piece[1] = (struct ws_bytes){p->data, cap};
+    if (fmt->pcapng) {
+        struct ws_pcapng_packet e = {
+            .iface = iface,
+            .has_ts = true,
+            .ticks = (uint64_t)p->ts_ns,
+            .cap_len = cap,
+            .wire_len = p->wire_len,
+            .drop_count = WS_PCAPNG_UNKNOWN,
+        };
+        f->piece[0].len = WS_PCAPNG_EPB_HEAD;
+        f->len = ws_pcapng_epb_head(f->head, &e);
+        f->piece[2] = (struct ws_bytes){f->tail, ws_pcapng_epb_tail(f->tail, &e)};
+        f->n = 3;
+    } else {
+        struct ws_pcap_record r = {.ts_ns = p->ts_ns, .cap_len = cap, .wire_len = p->wire_len};
+        f->piece[0].len = WS_PCAP_RECORD_LEN;
+        ws_pcap_record_encode(f->head, !fmt->us, &r);
+        f->len = (size_t)WS_PCAP_RECORD_LEN + cap;
+        f->n = 2;
+    }
+}
+
+size_t ws_frame_header_room(unsigned n)
+{
+    return SECTION_MAX + (size_t)n * WS_FRAME_IDB_MAX;
+}
+
+size_t ws_frame_header(uint8_t *out, size_t room, const struct ws_frame_format *fmt,
+                       const struct ws_pcapng_iface *iface, unsigned n)
+{
+    if (!fmt->pcapng) {
+        struct ws_pcap_file h = {
+            .ns = !fmt->us,
+            .link_type = iface[0].link_type,
+            .snaplen = fmt->snaplen ? fmt->snaplen : SNAPLEN_MAX,
+        };
+        if (room < WS_PCAP_HEADER_LEN)
+            return 0;
+        ws_pcap_header_encode(out, &h);
+        return WS_PCAP_HEADER_LEN;
+    }
+    struct ws_pcapng_about about = {.appl = "wirespool " WS_VERSION};
+    size_t len = ws_pcapng_section_encode(out, room, &about);
+    for (unsigned i = 0; len && i < n; i++) {
+        size_t k = ws_pcapng_iface_encode(out + len, room - len, &iface[i]);
+        len = k ? len + k : 0;
+    }
+    return len;
+}

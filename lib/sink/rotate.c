@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The packet sink of a live capture: a worker's own shards, rotated by size and time. */
+#include "sink/pcap.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "format/text.h"
+
+#define STEM_MAX 512u
+
+struct rotate_sink {
+    struct ws_sink base;
+    struct ws_sink_rotate_config cfg;
+    uint16_t link_type;
+    uint64_t file;         /* 0 = none open */
+    uint64_t pos;
+    int64_t until_ns;      /* end of the open shard's time */
+    uint64_t to_close;     /* a full shard that the channel had no room to close */
+    uint64_t to_close_size;
+    uint32_t number;       /* of the next shard */
+    uint8_t *header;
+    size_t header_len;
+    char stem[STEM_MAX + 1];
+};
+
+/* Gives the close of the last shard to the channel; false while there is no room. */
+static bool close_shard(struct rotate_sink *rs)
+{
+    if (rs->file && !rs->to_close) {
+        rs->to_close = rs->file;
+        rs->to_close_size = rs->pos;
+        rs->file = 0;
+    }
+    if (rs->to_close && ws_channel_file_close(rs->cfg.channel, rs->to_close, rs->to_close_size,
+                                              INT64_MIN, rs->number) == 0)
+        rs->to_close = 0;
+    return rs->to_close == 0;
+}
+
+static bool open_shard(struct rotate_sink *rs, int64_t ts_ns)
+{
+    char path[STEM_MAX + 64];
+    struct ws_text t;
+    struct ws_bytes piece = {rs->header, rs->header_len};
+
+    ws_text_init(&t, path, sizeof(path));
+    ws_text_puts(&t, rs->stem);
+    ws_text_putc(&t, '_');
+    ws_text_stamp(&t, ts_ns, true);
+    ws_text_putc(&t, '_');
+    ws_text_u64(&t, rs->number, 5, '0');
+    if (rs->cfg.workers > 1) {
+        ws_text_puts(&t, "_w");
+        ws_text_u64(&t, rs->cfg.worker, 0, '0');
+    }
+    ws_text_puts(&t, rs->cfg.format.pcapng ? ".pcapng" : ".pcap");
+    if (ws_text_end(&t) < 0)
+        return false;
+    rs->file = ws_channel_file_open(rs->cfg.channel, path, WS_FILE_PART);
+    if (!rs->file)
+        return false;
+    rs->number++;
+    rs->pos = 0;
+    if (rs->cfg.time_ns) {
+        int64_t into = ts_ns % rs->cfg.time_ns;
+        if (into < 0)
+            into += rs->cfg.time_ns;
+        rs->until_ns = ts_ns - into > INT64_MAX - rs->cfg.time_ns ? INT64_MAX
+                                                                  : ts_ns - into + rs->cfg.time_ns;
+    }
+    if (ws_channel_file_write(rs->cfg.channel, rs->file, 0, &piece, 1) == 0)
+        rs->pos = rs->header_len;
+    return true;
+}
+
+/* Makes the shard for a packet of len bytes ready, header included. */
+static bool ready(struct rotate_sink *rs, int64_t ts_ns, size_t len)
+{
+    if (rs->file) {
+        bool full = rs->cfg.size_max && rs->pos > rs->header_len &&
+                    rs->pos + len > rs->cfg.size_max;
+        bool over = rs->cfg.time_ns && ts_ns >= rs->until_ns;
+        if (WS_UNLIKELY(full || over))
+            close_shard(rs);
+    }
+    if (WS_UNLIKELY(!rs->file)) {
+        if (!close_shard(rs) || !open_shard(rs, ts_ns))
+            return false;
+    }
+    if (WS_UNLIKELY(rs->pos == 0)) { /* opened when there was no room for its header */
+        struct ws_bytes piece = {rs->header, rs->header_len};
+        if (ws_channel_file_write(rs->cfg.channel, rs->file, 0, &piece, 1) != 0)
+            return false;
+        rs->pos = rs->header_len;
+    }
+    return true;
+}
+
+static void on_packet(struct ws_sink *s, struct ws_flow *flow, const struct ws_packet *p)
+{
+    struct rotate_sink *rs = (struct rotate_sink *)s;
+    struct ws_frame f;
+    (void)flow;
+    if (p->flags & WS_PKT_DATAGRAM)
+        return;
+    if (rs->cfg.format.pcapng ? p->iface >= rs->cfg.n_iface : p->link_type != rs->link_type) {
+        ws_count(s->counters, WS_C_OUT_LINK_TYPE, 1);
+        return;
+    }
+    ws_frame_encode(&f, &rs->cfg.format, p->iface, p);
+    if (WS_UNLIKELY(!ready(rs, p->ts_ns, f.len) ||
+                    ws_channel_file_write(rs->cfg.channel, rs->file, rs->pos, f.piece, f.n) != 0)) {
+        ws_count(s->counters, WS_C_SHED_BLOCK_PACKETS, 1);
+        return;
+    }
+    rs->pos += f.len;
+    ws_count(s->counters, WS_C_OUT_PACKETS, 1);
+    ws_count(s->counters, WS_C_OUT_PACKET_BYTES, f.cap_len);
+}
+
+void ws_sink_rotate_tick(struct ws_sink *s, int64_t now_ns)
+{
+    struct rotate_sink *rs = (struct rotate_sink *)s;
+    if (rs->to_close || (rs->file && rs->cfg.time_ns && now_ns >= rs->until_ns))
+        close_shard(rs);
+}
+
+static void on_finish(struct ws_sink *s)
+{
+    /* When there is no room the channel's end closes the file. */
+    close_shard((struct rotate_sink *)s);
+}
+
+static void on_destroy(struct ws_sink *s)
+{
+    free(((struct rotate_sink *)s)->header);
+    free(s);
+}
+
+static const struct ws_sink_ops rotate_ops = {
+    .packet = on_packet,
+    .finish = on_finish,
+    .destroy = on_destroy,
+};
+
+int ws_sink_rotate_create(struct ws_sink **s, const struct ws_sink_rotate_config *cfg)
+{
+    size_t room = ws_frame_header_room(cfg->n_iface);
+    if (cfg->n_iface == 0 || strlen(cfg->stem) > STEM_MAX)
+        return -EINVAL;
+    struct rotate_sink *rs = calloc(1, sizeof(*rs));
+    if (!rs || !(rs->header = malloc(room))) {
+        free(rs);
+        return -ENOMEM;
+    }
+    rs->cfg = *cfg;
+    rs->header_len = ws_frame_header(rs->header, room, &cfg->format, cfg->iface, cfg->n_iface);
+    rs->link_type = cfg->iface[0].link_type;
+    memcpy(rs->stem, cfg->stem, strlen(cfg->stem) + 1);
+    rs->base = (struct ws_sink){
+        .ops = &rotate_ops, .needs = WS_SINK_PACKET, .channel = cfg->channel};
+    *s = &rs->base;
+    return 0;
+}

@@ -1,0 +1,711 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The sink that writes streams to files. */
+#include "sink/stream.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "format/chunk.h"
+#include "sink/names.h"
+
+/* Closes that the channel had no room for; live only. Past it, a file gets its size and time as they are. */
+#define CLOSES_MAX 1024u
+
+/* Paths: the longest template expansion, a counter or ordinal, ".gaps". */
+#define STREAM_PATH_MAX 1000u
+
+enum file_state {
+    FILE_NAMED = 1,   /* counter is decided */
+    FILE_NO_NAME = 2, /* the name is unusable: nothing is written */
+    FILE_UNIQUE = 4,  /* the name table was full: the name carries the flow's ordinal */
+};
+
+/* An output file of a flow. A joined format uses the first of the two only. */
+struct stream_file {
+    uint64_t id;   /* in the channel; 0 = not open */
+    uint64_t pos;  /* where the next piece goes; RAW: end of the highest byte or hole */
+    uint64_t shed; /* bytes refused by the channel */
+    uint32_t counter;
+    uint16_t link_type; /* PCAP */
+    uint8_t state;      /* enum file_state bits */
+};
+
+/* A direction of a flow. */
+struct stream_dir {
+    uint64_t data_bytes;
+    uint64_t gap_bytes;
+    uint64_t skipped;  /* RAW: stream offset less position in the file */
+    uint64_t holes;    /* RAW: bytes of holes */
+    uint64_t pending_off, pending_len; /* a gap that is to be told with the next data */
+    uint64_t flow_id;  /* cached */
+    uint64_t ordinal;  /* of the latest packet whose bytes came */
+    uint32_t gaps;
+    uint8_t pending_cause;
+};
+
+struct stream_flow {
+    struct stream_file file[2];
+    struct stream_dir dir[2];
+};
+
+/* Kept only when a template names MACs. */
+struct stream_macs {
+    uint8_t src[6], dst[6];
+    uint8_t known, pad[3];
+};
+
+struct sidecar {
+    uint64_t id, pos;
+};
+
+struct closing {
+    uint64_t id, size, tag;
+    int64_t mtime_ns;
+};
+
+struct stream_sink {
+    struct ws_sink base;
+    struct ws_sink_stream_config cfg;
+    struct ws_name name;
+    struct ws_names names;
+    bool joined;
+    uint32_t macs_off, sidecar_off; /* in the flow's area; 0 = not there */
+    unsigned n_closing;
+    struct closing closing[CLOSES_MAX];
+    uint8_t *file_header; /* PCAP */
+    size_t file_header_len;
+    char path[STREAM_PATH_MAX];
+    char *line;           /* JSON: WS_CHUNK_JSON_MAX bytes */
+};
+
+static struct stream_flow *area_of(const struct stream_sink *ss, struct ws_flow *flow)
+{
+    return ws_flow_ext(flow, ss->base.flow_off);
+}
+
+static struct stream_macs *macs_of(const struct stream_sink *ss, struct ws_flow *flow, unsigned dir)
+{
+    return (struct stream_macs *)ws_flow_ext(flow, ss->base.flow_off + ss->macs_off) + dir;
+}
+
+static struct sidecar *sidecar_of(const struct stream_sink *ss, struct ws_flow *flow, unsigned dir)
+{
+    return (struct sidecar *)ws_flow_ext(flow, ss->base.flow_off + ss->sidecar_off) + dir;
+}
+
+/* The first packet of the flow, or of the direction for a file of its own. */
+static int64_t first_ts(const struct stream_sink *ss, const struct ws_flow *flow, unsigned dir)
+{
+    if (ss->joined && flow->seen == 3)
+        return WS_MIN(flow->first_ts_ns[0], flow->first_ts_ns[1]);
+    return flow->first_ts_ns[ss->joined && !(flow->seen >> dir & 1) ? !dir : dir];
+}
+
+static uint64_t flow_id_of(const struct stream_sink *ss, struct ws_flow *flow, unsigned dir)
+{
+    struct stream_dir *d = &area_of(ss, flow)->dir[dir];
+    if (d->flow_id == 0 && ss->base.ids)
+        d->flow_id = ws_flow_ids_get(ss->base.ids, flow, dir);
+    return d->flow_id;
+}
+
+/* --- names --- */
+
+static void name_values(const struct stream_sink *ss, struct ws_flow *flow, unsigned dir,
+                        struct ws_name_values *v)
+{
+    const struct ws_key *k = &flow->key;
+    memset(v, 0, sizeof(*v));
+    memcpy(v->src, k->addr[dir], 16);
+    memcpy(v->dst, k->addr[!dir], 16);
+    v->src_port = k->port[dir];
+    v->dst_port = k->port[!dir];
+    v->vlan[0] = k->vlan[0];
+    v->vlan[1] = k->vlan[1];
+    v->ip_version = k->ip_version;
+    v->proto = k->proto;
+    v->ts_ns = first_ts(ss, flow, dir);
+    if (ss->name.uses & WS_NAME_USES_NUMBER) {
+        uint64_t id = flow_id_of(ss, flow, dir);
+        v->number = id && ss->cfg.number_from_zero ? id - 1 : id;
+    }
+    if (ss->macs_off) {
+        const struct stream_macs *m = macs_of(ss, flow, dir), *peer = macs_of(ss, flow, !dir);
+        memcpy(v->src_mac, m->known ? m->src : peer->dst, 6);
+        memcpy(v->dst_mac, m->known ? m->dst : peer->src, 6);
+    }
+}
+
+/* Puts the file's path into ss->path, deciding its counter the first time. False: no usable name. */
+static bool make_path(struct stream_sink *ss, struct ws_flow *flow, unsigned dir,
+                      struct stream_file *f, const char *suffix)
+{
+    struct ws_name_values v;
+    int len;
+
+    if (f->state & FILE_NO_NAME)
+        return false;
+    name_values(ss, flow, dir, &v);
+    if (!(f->state & FILE_NAMED)) {
+        f->state |= FILE_NAMED;
+        len = ws_name_render(&ss->name, &v, ss->path, sizeof(ss->path));
+        if (len > 0) {
+            uint64_t before = ws_names_take(&ss->names, ss->path, (size_t)len);
+            if (before > UINT32_MAX) {
+                f->state |= FILE_UNIQUE;
+                ws_count(ss->base.counters, WS_C_NAME_TABLE_FULL, 1);
+            } else {
+                f->counter = (uint32_t)before;
+            }
+        }
+    }
+    v.counter = f->counter;
+    len = ws_name_render(&ss->name, &v, ss->path, sizeof(ss->path));
+    if (len > 0) {
+        struct ws_text t;
+        ws_text_init(&t, ss->path, sizeof(ss->path));
+        t.len = (size_t)len;
+        if (f->state & FILE_UNIQUE) {
+            ws_text_puts(&t, ".p");
+            ws_text_u64(&t, ws_flow_first_ordinal(flow), 0, '0');
+        }
+        ws_text_puts(&t, suffix);
+        len = ws_text_end(&t);
+    }
+    if (len <= 0) {
+        f->state |= FILE_NO_NAME;
+        ws_count(ss->base.counters, WS_C_OUT_NAME_FAILED, 1);
+        return false;
+    }
+    return true;
+}
+
+/* --- files --- */
+
+static void retry_closes(struct stream_sink *ss)
+{
+    while (ss->n_closing) {
+        struct closing *c = &ss->closing[ss->n_closing - 1];
+        if (ws_channel_file_close(ss->cfg.channel, c->id, c->size, c->mtime_ns, c->tag) != 0)
+            return;
+        ss->n_closing--;
+    }
+}
+
+static void close_file(struct stream_sink *ss, uint64_t id, uint64_t size, int64_t mtime_ns,
+                       uint64_t tag)
+{
+    struct closing c = {id, size, tag, mtime_ns};
+    if (ws_channel_file_close(ss->cfg.channel, id, size, mtime_ns, tag) == 0)
+        return;
+    if (ss->n_closing < CLOSES_MAX)
+        ss->closing[ss->n_closing++] = c;
+}
+
+/* Opens the file unless it is open. False: no block free now, or no usable name. */
+static bool open_file(struct stream_sink *ss, struct ws_flow *flow, unsigned dir,
+                      struct stream_file *f)
+{
+    if (WS_LIKELY(f->id))
+        return true;
+    if (WS_UNLIKELY(ss->n_closing))
+        retry_closes(ss);
+    unsigned named_by = ss->joined ? flow->orig : dir;
+    if (!make_path(ss, flow, named_by, f, ""))
+        return false;
+    f->id = ws_channel_file_open(ss->cfg.channel, ss->path, ss->cfg.file_flags);
+    return f->id != 0;
+}
+
+/* Appends the pieces as one: all of them or, when the channel has no block, none. */
+static bool append(struct stream_sink *ss, struct stream_file *f, const struct ws_bytes *piece,
+                   unsigned n)
+{
+    uint64_t len = 0;
+    for (unsigned i = 0; i < n; i++)
+        len += piece[i].len;
+    if (ws_channel_file_write(ss->cfg.channel, f->id, f->pos, piece, n) != 0)
+        return false;
+    f->pos += len;
+    return true;
+}
+
+/* Stream bytes that could not be written: no silent loss. */
+static void shed(struct stream_sink *ss, struct stream_file *f, uint64_t len)
+{
+    f->shed += len;
+    ws_count(ss->base.counters, WS_C_SHED_BLOCK_BYTES, len);
+}
+
+static void wrote(struct stream_sink *ss, struct stream_dir *d, uint64_t len)
+{
+    d->data_bytes += len;
+    ws_count(ss->base.counters, WS_C_OUT_STREAM_BYTES, len);
+}
+
+/* --- the .gaps sidecar --- */
+
+static void sidecar_line(struct stream_sink *ss, struct ws_flow *flow, unsigned dir, uint64_t off,
+                         uint64_t len, const char *cause)
+{
+    struct sidecar *sc = sidecar_of(ss, flow, dir);
+    char buf[WS_CHUNK_GAP_MAX];
+    struct ws_text t;
+
+    if (!sc->id) {
+        if (!make_path(ss, flow, dir, &area_of(ss, flow)->file[dir], ".gaps"))
+            return;
+        sc->id = ws_channel_file_open(ss->cfg.channel, ss->path, ss->cfg.file_flags);
+    }
+    ws_text_init(&t, buf, sizeof(buf));
+    ws_chunk_gap_line(&t, off, len, cause);
+    struct ws_bytes piece = {buf, t.len};
+    if (sc->id && ws_channel_file_write(ss->cfg.channel, sc->id, sc->pos, &piece, 1) == 0)
+        sc->pos += t.len;
+    else
+        ws_count(ss->base.counters, WS_C_SHED_BLOCK_BYTES, t.len);
+}
+
+/* Tells the gap that came before the file was there. */
+static void sidecar_pending(struct stream_sink *ss, struct ws_flow *flow, unsigned dir,
+                            struct stream_dir *d)
+{
+    if (!ss->sidecar_off || !d->pending_len)
+        return;
+    sidecar_line(ss, flow, dir, d->pending_off, d->pending_len,
+                 ws_gap_cause_name((enum ws_gap_cause)d->pending_cause));
+    d->pending_len = 0;
+}
+
+/* --- formats --- */
+
+static void raw_data(struct stream_sink *ss, struct stream_file *f, struct stream_dir *d,
+                     uint64_t off, const uint8_t *data, uint32_t len)
+{
+    struct ws_bytes piece = {data, len};
+    uint64_t pos = off - d->skipped;
+    if (WS_LIKELY(ws_channel_file_write(ss->cfg.channel, f->id, pos, &piece, 1) == 0))
+        wrote(ss, d, len);
+    else
+        shed(ss, f, len);
+    f->pos = WS_MAX(f->pos, pos + len);
+}
+
+static void headers_data(struct stream_sink *ss, struct ws_flow *flow, unsigned dir,
+                         struct stream_file *f, struct stream_dir *d, const uint8_t *data,
+                         uint32_t len, const struct ws_tcp_meta *meta)
+{
+    uint8_t head[WS_CHUNK32_LEN];
+    bool wide = ss->cfg.format == WS_STREAM_HEADERS32;
+    uint32_t done = 0;
+    struct ws_chunk c = {
+        .ts_ns = (uint64_t)meta->ts_ns,
+        .stream_id = (uint16_t)flow_id_of(ss, flow, dir),
+        .ack = meta->ack,
+        .window = meta->window,
+        .flags = meta->flags,
+    };
+    if (wide && f->pos == 0) { /* a stream begins: a record without payload says so */
+        struct ws_bytes piece = {head, WS_CHUNK32_LEN};
+        c.seq = meta->seq;
+        c.flags = (uint16_t)(meta->flags | WS_CHUNK32_RESET);
+        ws_chunk32_encode(head, &c);
+        if (!append(ss, f, &piece, 1)) {
+            shed(ss, f, len);
+            return;
+        }
+    }
+    /* Bytes of an earlier packet than the one before were held. */
+    c.flags = (uint16_t)(meta->flags | (meta->ordinal < d->ordinal ? WS_CHUNK32_REASSEMBLE : 0));
+    while (done < len) {
+        uint32_t n = WS_MIN(len - done, WS_CHUNK_PAYLOAD_MAX);
+        struct ws_bytes piece[2] = {{head, wide ? WS_CHUNK32_LEN : WS_CHUNK12_LEN},
+                                    {data + done, n}};
+        c.len = (uint16_t)n;
+        c.seq = meta->seq + done;
+        if (wide)
+            ws_chunk32_encode(head, &c);
+        else
+            ws_chunk12_encode(head, &c);
+        if (append(ss, f, piece, 2))
+            wrote(ss, d, n);
+        else
+            shed(ss, f, n);
+        done += n;
+    }
+}
+
+/* A chunk of either text format; data may be empty when only missing bytes are told. */
+static bool put_chunk(struct stream_sink *ss, struct ws_flow *flow, unsigned dir,
+                      struct stream_file *f, uint64_t missing, const uint8_t *data, uint32_t len,
+                      int64_t ts_ns)
+{
+    unsigned side = dir != flow->orig;
+    struct ws_text t;
+
+    if (ss->cfg.format == WS_STREAM_JSON) {
+        struct ws_chunk_json c = {
+            .side = side,
+            .ts_ns = ts_ns,
+            .conn_ns = ts_ns - (flow->seen == 3 ? WS_MIN(flow->first_ts_ns[0], flow->first_ts_ns[1])
+                                                : flow->first_ts_ns[dir]),
+            .data = data,
+            .len = len,
+            .missing = missing,
+            .missing_text = ss->cfg.missing_text,
+            .ns = ss->cfg.json_ns,
+        };
+        ws_text_init(&t, ss->line, WS_CHUNK_JSON_MAX);
+        ws_chunk_json_line(&t, &c);
+        struct ws_bytes piece = {t.buf, t.len};
+        return append(ss, f, &piece, 1);
+    }
+    char head_buf[WS_CHUNK_TEXT_HEADER_MAX], gap_buf[40];
+    struct ws_text gap;
+    ws_text_init(&gap, gap_buf, sizeof(gap_buf));
+    if (missing)
+        ws_chunk_missing(&gap, missing);
+    ws_text_init(&t, head_buf, sizeof(head_buf));
+    ws_chunk_text_header(&t, side, gap.len + len);
+    struct ws_bytes piece[3] = {{t.buf, t.len}, {gap.buf, gap.len}, {data, len}};
+    return append(ss, f, piece, 3);
+}
+
+static void chunk_data(struct stream_sink *ss, struct ws_flow *flow, unsigned dir,
+                       struct stream_file *f, struct stream_dir *d, const uint8_t *data,
+                       uint32_t len, int64_t ts_ns)
+{
+    uint32_t piece_max = ss->cfg.format == WS_STREAM_JSON ? WS_CHUNK_PAYLOAD_MAX : UINT32_MAX;
+    for (uint32_t done = 0; done < len;) {
+        uint32_t n = WS_MIN(len - done, piece_max);
+        if (put_chunk(ss, flow, dir, f, d->pending_len, data + done, n, ts_ns)) {
+            d->pending_len = 0;
+            wrote(ss, d, n);
+        } else {
+            shed(ss, f, n);
+            d->pending_len += n; /* the reader of the file is told as well */
+        }
+        done += n;
+    }
+}
+
+/* --- events --- */
+
+static void on_data(struct ws_sink *s, struct ws_flow *flow, unsigned dir, uint64_t off,
+                    const uint8_t *data, uint32_t len, const struct ws_tcp_meta *meta)
+{
+    struct stream_sink *ss = (struct stream_sink *)s;
+    struct stream_flow *a = area_of(ss, flow);
+    struct stream_file *f = &a->file[ss->joined ? 0 : dir];
+    struct stream_dir *d = &a->dir[dir];
+
+    if (WS_UNLIKELY(len == 0))
+        return;
+    if (WS_UNLIKELY(!open_file(ss, flow, dir, f))) {
+        shed(ss, f, len);
+        if (ss->cfg.format == WS_STREAM_RAW)
+            f->pos = WS_MAX(f->pos, off - d->skipped + len);
+        else if (ss->cfg.format >= WS_STREAM_CHUNKS)
+            d->pending_len += len;
+        return;
+    }
+    switch (ss->cfg.format) {
+    case WS_STREAM_RAW:
+        sidecar_pending(ss, flow, dir, d);
+        raw_data(ss, f, d, off, data, len);
+        break;
+    case WS_STREAM_HEADERS12:
+    case WS_STREAM_HEADERS32:
+        sidecar_pending(ss, flow, dir, d);
+        headers_data(ss, flow, dir, f, d, data, len, meta);
+        break;
+    case WS_STREAM_CHUNKS:
+    case WS_STREAM_JSON:
+        chunk_data(ss, flow, dir, f, d, data, len, meta->ts_ns);
+        break;
+    case WS_STREAM_PCAP:
+        break;
+    }
+    d->ordinal = WS_MAX(d->ordinal, meta->ordinal);
+}
+
+/* Adds to the gap that waits for the next data; gaps without data between them are one. */
+static void note_pending(struct stream_dir *d, uint64_t off, uint64_t len, enum ws_gap_cause cause)
+{
+    if (d->pending_len == 0) {
+        d->pending_off = off;
+        d->pending_cause = (uint8_t)cause;
+    }
+    d->pending_len += len;
+}
+
+static void on_gap(struct ws_sink *s, struct ws_flow *flow, unsigned dir, uint64_t off,
+                   uint64_t len, enum ws_gap_cause cause)
+{
+    struct stream_sink *ss = (struct stream_sink *)s;
+    struct stream_flow *a = area_of(ss, flow);
+    struct stream_file *f = &a->file[ss->joined ? 0 : dir];
+    struct stream_dir *d = &a->dir[dir];
+
+    if (len == 0 || ss->cfg.format == WS_STREAM_PCAP)
+        return;
+    d->gaps++;
+    d->gap_bytes += len;
+    if (ss->cfg.format >= WS_STREAM_CHUNKS) {
+        note_pending(d, off, len, cause);
+        return;
+    }
+    if (ss->sidecar_off) {
+        if (f->id)
+            sidecar_line(ss, flow, dir, off, len, ws_gap_cause_name(cause));
+        else
+            note_pending(d, off, len, cause);
+    }
+    if (ss->cfg.format != WS_STREAM_RAW)
+        return;
+    uint64_t end = off - d->skipped + len;
+    bool too_many = ss->cfg.holes_max && len > ss->cfg.holes_max - WS_MIN(ss->cfg.holes_max, d->holes);
+    /* A file position is a signed 64-bit number of the kernel's. */
+    if (ss->cfg.gaps_skip || too_many || end > INT64_MAX) {
+        d->skipped += len;
+        ws_count(s->counters, WS_C_HOLE_BYTES_SKIPPED, len);
+        return;
+    }
+    d->holes += len;
+    f->pos = WS_MAX(f->pos, end);
+}
+
+static void pcap_packet(struct stream_sink *ss, struct ws_flow *flow, const struct ws_packet *p)
+{
+    struct stream_file *f = &area_of(ss, flow)->file[ss->joined ? 0 : p->dir];
+    struct stream_dir *d = &area_of(ss, flow)->dir[p->dir];
+    struct ws_frame frame;
+    struct ws_bytes piece[4];
+    uint8_t header[WS_PCAP_HEADER_LEN];
+    unsigned n = 0;
+
+    if (!f->id)
+        f->link_type = p->link_type;
+    bool fits = ss->cfg.frame.pcapng ? p->iface < ss->cfg.n_iface : p->link_type == f->link_type;
+    if (!fits) {
+        ws_count(ss->base.counters, WS_C_OUT_LINK_TYPE, 1);
+        return;
+    }
+    if (!open_file(ss, flow, p->dir, f)) {
+        ws_count(ss->base.counters, WS_C_SHED_BLOCK_PACKETS, 1);
+        return;
+    }
+    if (f->pos == 0) { /* the file's header goes with its first packet, or not at all */
+        if (ss->cfg.frame.pcapng) {
+            piece[n++] = (struct ws_bytes){ss->file_header, ss->file_header_len};
+        } else {
+            struct ws_pcapng_iface iface = {.link_type = f->link_type};
+            ws_frame_header(header, sizeof(header), &ss->cfg.frame, &iface, 1);
+            piece[n++] = (struct ws_bytes){header, sizeof(header)};
+        }
+    }
+    ws_frame_encode(&frame, &ss->cfg.frame, p->iface, p);
+    for (unsigned i = 0; i < frame.n; i++)
+        piece[n++] = frame.piece[i];
+    if (!append(ss, f, piece, n)) {
+        ws_count(ss->base.counters, WS_C_SHED_BLOCK_PACKETS, 1);
+        return;
+    }
+    d->data_bytes += frame.cap_len;
+    ws_count(ss->base.counters, WS_C_OUT_PACKETS, 1);
+    ws_count(ss->base.counters, WS_C_OUT_PACKET_BYTES, frame.cap_len);
+}
+
+static void on_packet(struct ws_sink *s, struct ws_flow *flow, const struct ws_packet *p)
+{
+    struct stream_sink *ss = (struct stream_sink *)s;
+    if (!flow || (p->flags & WS_PKT_DATAGRAM))
+        return;
+    if (ss->macs_off) {
+        struct stream_macs *m = macs_of(ss, flow, p->dir);
+        if (!m->known) {
+            memcpy(m->src, p->mac_src, 6);
+            memcpy(m->dst, p->mac_dst, 6);
+            m->known = 1;
+        }
+    }
+    if (ss->cfg.format == WS_STREAM_PCAP)
+        pcap_packet(ss, flow, p);
+}
+
+/* Tells about missing bytes after the last data, in the formats that tell them in the data. */
+static void trailing_gaps(struct stream_sink *ss, struct ws_flow *flow, struct stream_flow *a)
+{
+    for (unsigned d = 0; d < 2; d++) {
+        struct stream_file *f = &a->file[ss->joined ? 0 : d];
+        if (a->dir[d].pending_len && f->id)
+            put_chunk(ss, flow, d, f, a->dir[d].pending_len, NULL, 0, flow->last_ts_ns[d]);
+    }
+}
+
+static void report(struct stream_sink *ss, struct ws_flow *flow, unsigned dir,
+                   struct stream_flow *a, struct stream_file *f)
+{
+    struct ws_stream_record r = {
+        .path = ss->path,
+        .flow = flow,
+        .dir = ss->joined ? flow->orig : dir,
+        .joined = ss->joined,
+        .flow_id = flow_id_of(ss, flow, ss->joined ? flow->orig : dir),
+        .file_bytes = f->pos,
+        .shed_bytes = f->shed,
+        .first_ts_ns = first_ts(ss, flow, dir),
+        .last_ts_ns = flow->last_ts_ns[dir],
+    };
+    for (unsigned d = 0; d < 2; d++) {
+        if (!ss->joined && d != dir)
+            continue;
+        r.data_bytes[d] = a->dir[d].data_bytes;
+        r.gap_bytes[d] = a->dir[d].gap_bytes;
+        r.gaps[d] = a->dir[d].gaps;
+        if (flow->seen >> d & 1)
+            r.last_ts_ns = WS_MAX(r.last_ts_ns, flow->last_ts_ns[d]);
+    }
+    if (make_path(ss, flow, r.dir, f, ""))
+        ss->cfg.closed(ss->cfg.user, &r);
+}
+
+static void on_close(struct ws_sink *s, struct ws_flow *flow, const struct ws_tcp_conn *tcp,
+                     enum ws_flow_cause cause)
+{
+    struct stream_sink *ss = (struct stream_sink *)s;
+    struct stream_flow *a = area_of(ss, flow);
+    (void)tcp;
+    (void)cause;
+    if (ss->cfg.format == WS_STREAM_CHUNKS || ss->cfg.format == WS_STREAM_JSON)
+        trailing_gaps(ss, flow, a);
+    for (unsigned d = 0; d < (ss->joined ? 1u : 2u); d++) {
+        struct stream_file *f = &a->file[d];
+        unsigned dir = ss->joined ? flow->orig : d;
+        if (!f->id)
+            continue;
+        uint64_t tag = ws_flow_first_ordinal(flow);
+        close_file(ss, f->id, f->pos, first_ts(ss, flow, dir), tag);
+        if (ss->sidecar_off && sidecar_of(ss, flow, d)->id)
+            close_file(ss, sidecar_of(ss, flow, d)->id, UINT64_MAX, INT64_MIN, tag);
+        if (ss->cfg.closed)
+            report(ss, flow, dir, a, f);
+        f->id = 0;
+    }
+}
+
+static void on_finish(struct ws_sink *s)
+{
+    struct stream_sink *ss = (struct stream_sink *)s;
+    /* What still has no room is closed by the end of the channel, as written. */
+    retry_closes(ss);
+}
+
+static void on_destroy(struct ws_sink *s)
+{
+    struct stream_sink *ss = (struct stream_sink *)s;
+    if (!ss->cfg.alloc)
+        free(ss->names.entry);
+    free(ss->file_header);
+    free(ss->line);
+    free(ss);
+}
+
+static const struct ws_sink_ops stream_ops = {
+    .packet = on_packet,
+    .data = on_data,
+    .gap = on_gap,
+    .flow_close = on_close,
+    .finish = on_finish,
+    .destroy = on_destroy,
+};
+
+/* --- creation --- */
+
+const char *ws_sink_stream_template(enum ws_stream_format format)
+{
+    switch (format) {
+    case WS_STREAM_CHUNKS:
+        return "%D-%P-%-A.%-a-%-B.%-b%C%c.txt";
+    case WS_STREAM_JSON:
+        return "%D-%P-%-A.%-a-%-B.%-b%C%c.json";
+    case WS_STREAM_PCAP:
+        return WS_NAME_DEFAULT ".pcap";
+    default:
+        return WS_NAME_DEFAULT;
+    }
+}
+
+/* Lays out the flow's area: always struct stream_flow, then what the options need. */
+static void lay_out(struct stream_sink *ss)
+{
+    size_t size = sizeof(struct stream_flow);
+    if (ss->name.uses & WS_NAME_USES_MAC) {
+        ss->macs_off = (uint32_t)size;
+        size += 2 * sizeof(struct stream_macs);
+    }
+    size = ws_align_up(size, 8);
+    if (ss->cfg.gaps_file && ss->cfg.format < WS_STREAM_CHUNKS) {
+        ss->sidecar_off = (uint32_t)size;
+        size += 2 * sizeof(struct sidecar);
+    }
+    ss->base.flow_bytes = (uint32_t)ws_align_up(size, 8);
+}
+
+static int make_buffers(struct stream_sink *ss)
+{
+    size_t names_bytes = ws_names_bytes(ss->cfg.names_max);
+    void *mem = ss->cfg.alloc ? ss->cfg.alloc(ss->cfg.alloc_user, names_bytes)
+                              : calloc(1, names_bytes);
+    if (!mem)
+        return -ENOMEM;
+    ws_names_init(&ss->names, mem, ss->cfg.names_max);
+    if (ss->cfg.format == WS_STREAM_JSON && !(ss->line = malloc(WS_CHUNK_JSON_MAX)))
+        return -ENOMEM;
+    if (ss->cfg.format == WS_STREAM_PCAP && ss->cfg.frame.pcapng) {
+        size_t room = ws_frame_header_room(ss->cfg.n_iface);
+        if (!(ss->file_header = malloc(room)))
+            return -ENOMEM;
+        ss->file_header_len = ws_frame_header(ss->file_header, room, &ss->cfg.frame,
+                                              ss->cfg.iface, ss->cfg.n_iface);
+    }
+    return 0;
+}
+
+int ws_sink_stream_create(struct ws_sink **s, const struct ws_sink_stream_config *cfg, char *err,
+                          size_t err_len)
+{
+    struct stream_sink *ss = calloc(1, sizeof(*ss));
+    if (!ss)
+        return -ENOMEM;
+    ss->cfg = *cfg;
+    if (ss->cfg.names_max == 0)
+        ss->cfg.names_max = 1u << 20;
+    if (!ss->cfg.name_template) {
+        ss->cfg.name_template = ws_sink_stream_template(cfg->format);
+        if ((cfg->format == WS_STREAM_CHUNKS || cfg->format == WS_STREAM_JSON) && !cfg->name.colon)
+            ss->cfg.name.colon = '_';
+    }
+    ss->joined = cfg->format >= WS_STREAM_CHUNKS && !cfg->separate;
+    int rc = ws_name_compile(&ss->name, ss->cfg.name_template, &ss->cfg.name, err, err_len);
+    if (!rc)
+        rc = make_buffers(ss);
+    if (rc) {
+        on_destroy(&ss->base);
+        return rc;
+    }
+    ss->base.ops = &stream_ops;
+    ss->base.channel = cfg->channel;
+    ss->base.needs = WS_SINK_CLOSE;
+    ss->base.needs |= cfg->format == WS_STREAM_PCAP ? WS_SINK_PACKET : WS_SINK_DATA;
+    if (ss->name.uses & WS_NAME_USES_MAC)
+        ss->base.needs |= WS_SINK_PACKET;
+    lay_out(ss);
+    *s = &ss->base;
+    return 0;
+}
+
+bool ws_sink_stream_names_complete(const struct ws_sink *s)
+{
+    return ((const struct stream_sink *)s)->name.complete;
+}

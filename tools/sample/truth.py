@@ -4,11 +4,12 @@
 
 truth.py curl TRACE NAMES LOG           a curl --trace file (with --raw) as one line of an endpoint's log
 truth.py merge OUT.json CLIENT SERVER   both logs into one list; where both ends wrote, they have to agree
-truth.py verify OUT.json PCAP           against tshark's reassembly
+truth.py verify OUT.json PCAP           against tshark's reassembly; exits 77 without tshark
 """
 import hashlib
 import json
 import re
+import shutil
 import subprocess
 import sys
 
@@ -58,11 +59,16 @@ def merge(out, client_log, server_log):
 
 
 def verify(truth, pcap):
+    if shutil.which("tshark") is None:
+        print("SKIP: no tshark")
+        sys.exit(77)
     with open(truth, encoding="ascii") as f:
         expected = {(x["src"], x["sport"], x["dst"], x["dport"], x["use"]): x for x in json.load(f)}
+
     def tshark(*arguments):
         return subprocess.run(["tshark", "-n", "-r", pcap, *arguments], stdout=subprocess.PIPE,
                               stderr=subprocess.DEVNULL, check=True).stdout.decode()
+
     rows = tshark("-T", "fields", "-E", "separator=|", "-e", "tcp.stream", "-e", "ip.src", "-e", "ipv6.src",
                   "-e", "tcp.srcport", "-e", "ip.dst", "-e", "ipv6.dst", "-e", "tcp.dstport", "-Y",
                   "tcp && !icmp && !icmpv6")

@@ -18,7 +18,13 @@ struct ws_frag_config {
     int64_t timeout_ns;      /* default 60 s (RFC 8200 section 4.5) */
     enum ws_overlap overlap;
     uint64_t seed;           /* of the hash */
+    /* How to look into whole datagrams whose flow their fragments do not show (tunnels). Borrowed;
+     * the one that the packets were decoded with. NULL: ws_decode_defaults. */
+    const struct ws_decode_config *decode;
 };
+
+/* The defaults named above; overlap first, seed 0. */
+extern const struct ws_frag_config ws_frag_defaults;
 
 /* Takes packets out of the defragmenter, in order; the descriptor is borrowed for the call. They are
  * - WS_PKT_FRAGMENT | WS_PKT_FLOW_KNOWN: the frame of the pushed fragment itself, its key complete;

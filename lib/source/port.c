@@ -2,12 +2,12 @@
 /* Opens, configures, starts and closes DPDK ports; the control path. */
 #include "source/port_impl.h"
 
+#include <dlfcn.h>
 #include <errno.h>
-#include <net/if.h>
+#include <linux/if_packet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -34,8 +34,18 @@
 /* The largest data room that an mbuf can have (uint16_t). With it net_pcap makes no chains. */
 #define ROOM_MAX 65535u
 
-/* af_packet, af_xdp and tap know no MTU of ours beforehand: chains longer than this are cut. */
+/* A burst's chained packets are copied here; what does not fit is cut. 64 jumbo frames of 64 KiB.
+ */
 #define BOUNCE_BYTES ((size_t)4 << 20)
+
+/* af_packet's own frames of 2,048 bytes would cut what the kernel aggregates (GRO, TSO: up to 64
+ * KiB), without a trace. These fit ROOM_MAX; the driver takes frames to lie back to back, so that a
+ * block must be whole pages and whole frames: 32 x 65,408 = 511 x 4,096. A frame's data begin at
+ * most 66 bytes in; 65,342 remain. */
+#define AF_PACKET_FRAME_BYTES 65408u
+#define AF_PACKET_BLOCK_BYTES 2093056u
+static_assert(AF_PACKET_BLOCK_BYTES % AF_PACKET_FRAME_BYTES == 0, "whole frames");
+static_assert(AF_PACKET_BLOCK_BYTES % 4096 == 0, "whole pages");
 
 /* How long to wait for a link that is not up yet. */
 #define LINK_WAIT_MS 1000u
@@ -49,8 +59,12 @@ static const struct ws_port_driver drivers[] = {
      .no_promiscuous = true,
      .no_link = true},
     {.name = "net_null", .no_promiscuous = true, .no_link = true},
-    {.name = "net_af_packet", .all_queues = true, .missed_unknown = true, .sum_unknown = true},
-    {.name = "net_af_xdp", .all_queues = true, .sum_unknown = true},
+    {.name = "net_af_packet",
+     .all_queues = true,
+     .missed_unknown = true,
+     .sum_unknown = true,
+     .kernel = true},
+    {.name = "net_af_xdp", .all_queues = true, .sum_unknown = true, .kernel = true},
     {.name = "net_tap", .missed_unknown = true, .sum_unknown = true},
     {.name = "net_memif", .all_queues = true, .missed_unknown = true},
     {.name = "net_virtio_user", .missed_unknown = true, .sum_unknown = true},
@@ -111,6 +125,9 @@ static struct pool_plan pool_plan(const struct ws_port_config *cfg, const struct
     } else if (d->pcap) {
         mbufs = (uint64_t)queues * MBUFS_BESIDE; /* it has no descriptors */
         frame = ROOM_MAX;
+    } else if (d->af_packet) {
+        mbufs = (uint64_t)queues * MBUFS_BESIDE; /* nor has this one: its ring is the kernel's */
+        frame = d->frame_bytes ? WS_MIN(d->frame_bytes, ROOM_MAX) : ROOM_MAX;
     }
     uint64_t room = frame + RTE_PKTMBUF_HEADROOM;
     if (room <= RTE_MBUF_DEFAULT_BUF_SIZE)
@@ -195,13 +212,17 @@ static int probe(struct ws_port *p, char *err, size_t err_len)
     }
     for (port = 0; port < RTE_MAX_ETHPORTS; port++)
         before[port] = rte_eth_dev_is_valid_port(port) != 0;
-    size_t len = strlen(p->devargs.name) + strlen(p->devargs.args) + 1;
+    const bool frames = p->devargs.af_packet && !p->devargs.frame_bytes && !p->devargs.block_given;
+    size_t len = strlen(p->devargs.name) + strlen(p->devargs.args) + 64;
     char *full = malloc(len);
     if (!full) {
         snprintf(err, err_len, "out of memory");
         return -ENOMEM;
     }
-    snprintf(full, len, "%s%s", p->devargs.name, p->devargs.args);
+    int at = snprintf(full, len, "%s%s", p->devargs.name, p->devargs.args);
+    if (frames)
+        snprintf(full + at, len - (size_t)at, ",framesz=%u,blocksz=%u", AF_PACKET_FRAME_BYTES,
+                 AF_PACKET_BLOCK_BYTES);
     ws_port_log_hold();
     rc = rte_dev_probe(full);
     ws_port_log_release(line, sizeof(line));
@@ -222,6 +243,30 @@ static int probe(struct ws_port *p, char *err, size_t err_len)
     if (find_new_port(before, &port) == 0)
         ws_log(WS_LOG_INFO, "--dev %s: the device has several ports; only the first is used", text);
     return 0;
+}
+
+/* libbpf and libxdp, which af_xdp brings in, write to stderr on their own. */
+static void quiet_bpf(void)
+{
+    static const struct {
+        const char *library, *setter;
+    } all[] = {{"libbpf.so.1", "libbpf_set_print"},
+               {"libbpf.so.0", "libbpf_set_print"},
+               {"libxdp.so.1", "libxdp_set_print"}};
+    if (ws_log_level >= WS_LOG_DEBUG)
+        return;
+    for (size_t i = 0; i < WS_ARRAY_SIZE(all); i++) {
+        void *lib = dlopen(all[i].library, RTLD_LAZY | RTLD_NOLOAD);
+        if (!lib)
+            continue;
+        void *symbol = dlsym(lib, all[i].setter);
+        void *(*setter)(void *) = NULL;
+        if (symbol)
+            memcpy(&setter, &symbol, sizeof(setter)); /* as POSIX has it */
+        if (setter)
+            setter(NULL);
+        dlclose(lib);
+    }
 }
 
 /* ---- configuration ---- */
@@ -335,6 +380,8 @@ static int configure(struct ws_port *p, const struct ws_port_config *cfg, char *
         return rc;
     }
     p->driver = driver_find(info.driver_name ? info.driver_name : "");
+    if (strcmp(p->driver->name, "net_af_xdp") == 0)
+        quiet_bpf();
     snprintf(p->info.driver, sizeof(p->info.driver), "%s",
              info.driver_name ? info.driver_name : "?");
     rte_eth_dev_get_name_by_port(p->id, p->info.name);
@@ -392,33 +439,37 @@ static int configure(struct ws_port *p, const struct ws_port_config *cfg, char *
 
 /* ---- promiscuous mode ---- */
 
-/* The kernel interface behind the port was promiscuous already: it must stay so after us. */
-static bool kernel_promiscuous(uint16_t port)
+/* For a port on a kernel interface: a socket whose membership ends with us, however we end, where
+ * the driver would set a flag of the interface that outlives a killed process. */
+static int kernel_promiscuous(uint16_t port)
 {
     struct rte_eth_dev_info info;
-    struct ifreq req;
-    bool on = false;
     if (rte_eth_dev_info_get(port, &info) != 0 || info.if_index == 0)
-        return false;
-    memset(&req, 0, sizeof(req));
-    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        return -1;
+    int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
     if (fd < 0)
-        return false;
-    if (if_indextoname(info.if_index, req.ifr_name) && ioctl(fd, SIOCGIFFLAGS, &req) == 0)
-        on = (req.ifr_flags & IFF_PROMISC) != 0;
+        return -1;
+    const struct packet_mreq req = {.mr_ifindex = (int)info.if_index, .mr_type = PACKET_MR_PROMISC};
+    if (setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &req, sizeof(req)) == 0)
+        return fd;
     close(fd);
-    return on;
+    return -1;
 }
 
 static void promiscuous_on(struct ws_port *p)
 {
     char line[256];
-    p->promiscuous_before = rte_eth_promiscuous_get(p->id) == 1 || kernel_promiscuous(p->id);
-    ws_port_log_hold();
-    int rc = rte_eth_promiscuous_enable(p->id);
-    (void)rte_eth_allmulticast_enable(p->id);
-    ws_port_log_release(line, sizeof(line));
-    p->info.promiscuous = rte_eth_promiscuous_get(p->id) == 1;
+    int rc = 0;
+    if (p->driver->kernel)
+        p->promiscuous_fd = kernel_promiscuous(p->id);
+    p->info.promiscuous = p->promiscuous_fd >= 0;
+    if (!p->info.promiscuous) {
+        ws_port_log_hold();
+        rc = rte_eth_promiscuous_enable(p->id);
+        (void)rte_eth_allmulticast_enable(p->id);
+        ws_port_log_release(line, sizeof(line));
+        p->info.promiscuous = rte_eth_promiscuous_get(p->id) == 1;
+    }
     if (rc < 0 && !p->driver->no_promiscuous)
         ws_log(WS_LOG_WARN, "%s: no promiscuous mode (%s): only packets for this host may come",
                p->info.name, strerror(-rc));
@@ -501,6 +552,7 @@ int ws_port_open(struct ws_port **out, const struct ws_port_config *cfg, char *e
         return -ENOMEM;
     }
     p->id = RTE_MAX_ETHPORTS;
+    p->promiscuous_fd = -1;
     int rc = ws_port_devargs_parse(&p->devargs, p->devargs_text, cfg->device_id);
     if (rc < 0) {
         snprintf(err, err_len, "--dev %s: %s", cfg->devargs,
@@ -588,7 +640,9 @@ void ws_port_close(struct ws_port *p)
         return;
     ws_port_stop(p);
     if (p->id < RTE_MAX_ETHPORTS) {
-        if (p->info.promiscuous && !p->promiscuous_before)
+        if (p->promiscuous_fd >= 0)
+            close(p->promiscuous_fd);
+        else if (p->info.promiscuous)
             (void)rte_eth_promiscuous_disable(p->id);
         (void)rte_eth_dev_close(p->id);
         if (p->device)

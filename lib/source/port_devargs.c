@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* The drivers of virtual devices that we know to need a number after their name; names of other
@@ -26,6 +27,10 @@ static void take_pair(struct ws_port_devargs *d, const char *key, size_t key_len
         d->rx_files++;
     } else if (KEY_IS("infinite_rx")) {
         d->infinite = value_len > 0 && value[0] != '0';
+    } else if (KEY_IS("framesz")) {
+        d->frame_bytes = (uint32_t)strtoul(value, NULL, 0);
+    } else if (KEY_IS("blocksz")) {
+        d->block_given = true;
     } else if (KEY_IS("rx_iface") || KEY_IS("rx_iface_in") || KEY_IS("iface")) {
         if (d->rx_ifaces++ == 0)
             snprintf(d->iface, sizeof(d->iface), "%.*s", (int)WS_MIN(value_len, (size_t)31), value);
@@ -45,6 +50,8 @@ int ws_port_devargs_parse(struct ws_port_devargs *d, const char *text, unsigned 
     d->args = text + name_len;
     d->pci = !is_virtual(d->name);
     d->pcap = strncmp(d->name, "net_pcap", 8) == 0 || strncmp(d->name, "eth_pcap", 8) == 0;
+    d->af_packet =
+        strncmp(d->name, "net_af_packet", 13) == 0 || strncmp(d->name, "eth_af_packet", 13) == 0;
     if (!d->pci && !isdigit((unsigned char)d->name[name_len - 1]))
         snprintf(d->name + name_len, sizeof(d->name) - name_len, "%u", number);
 

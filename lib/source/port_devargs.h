@@ -14,6 +14,9 @@ struct ws_port_devargs {
     bool pci;                     /* a PCI address (or another bus's device), probed as it stands */
     bool pcap;                    /* net_pcap */
     bool infinite;                /* infinite_rx=1 */
+    bool af_packet;               /* net_af_packet */
+    uint32_t frame_bytes;         /* framesz=, 0 = not given */
+    bool block_given;             /* blocksz= */
     unsigned rx_files, rx_ifaces; /* rx_pcap= and (rx_)iface(_in)= given: the queues of net_pcap */
     struct {
         const char *path; /* borrowed, not terminated */

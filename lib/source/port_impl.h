@@ -31,6 +31,7 @@ struct ws_port_driver {
     bool all_queues;     /* each queue has an own feed: one that is not polled loses packets */
     bool missed_unknown; /* imissed stays 0, whatever was lost */
     bool sum_unknown;    /* local traffic may come before its checksums were filled in */
+    bool kernel;         /* sits on a kernel interface (rte_eth_dev_info.if_index) */
     bool no_promiscuous; /* has nothing to switch: not worth a line */
     bool no_link;        /* link status means nothing */
 };
@@ -75,7 +76,8 @@ struct ws_port {
     struct rte_mempool *pool;
     struct ws_port_queue *queue; /* info.queues of them */
     uint16_t id;
-    bool started, hw_timestamps, promiscuous_before;
+    bool started, hw_timestamps;
+    int promiscuous_fd; /* -1, or a socket that keeps the kernel interface promiscuous */
     uint32_t reta_size;
     uint8_t rss_key_len;
     uint64_t rss_hf; /* 0: no RSS */

@@ -3,36 +3,48 @@
 #include "sink/pcap.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/log.h"
 
-/* Interfaces up to iface_end are to be described between the packets of order and those after. */
-struct pending {
-    uint64_t order;
+/* Interface numbers have 16 bits (ws_packet.iface), and each group has a new one. */
+#define GROUPS_MAX 65536u
+
+/* Interfaces up to iface_end are new with the packet of this ordinal. */
+struct group {
+    uint64_t ordinal;
     unsigned iface_end;
 };
 
+/* The groups that turned up so far. Producer: the thread that calls announce(). Consumers: all packet
+ * sinks of the output, which see a group before any packet that comes after it was handed to them. */
+struct groups {
+    _Atomic unsigned n;
+    struct group group[GROUPS_MAX];
+};
+
+/* A record's place in the merged file: a packet's is its ordinal plus the number of groups that came with or before it, a
+ * group's is that of the packet that brought it less one. So every place is taken once, and writers need
+ * not decide between equal ones:
+ *
+ *   packets      0   1   2       3   4       (2 interfaces turn up with packet 3)
+ *   groups                 0
+ *   places       0   1   2 3     4   5
+ */
 struct pcap_sink {
     struct ws_sink base;
     struct ws_sink_pcap_config cfg;
     uint16_t link_type;   /* of a classic file */
     unsigned described;   /* interfaces whose description is in the file */
-    unsigned announced;   /* interfaces that are described or pending */
-    unsigned n_pending;
+    unsigned announced;   /* interfaces that are described or in a group */
+    unsigned passed;      /* groups that came with or before the latest packet */
     uint64_t last_order;  /* of the last record: orders never fall within a channel */
-    struct pending pending[WS_BURST_MAX];
+    struct groups *groups; /* own, or the announcer's; NULL: no interface turns up */
+    bool own_groups;
 };
 
-static _Atomic int said_link_type;
-
-/* A packet's place in the merged file. One more than its ordinal, so that there is a place before packet 0: a
- * description that belongs before packet k has order k, that of packet k - 1, and comes after it because the announcer's
- * channel is the last of the output. */
-static uint64_t order_of(uint64_t ordinal)
-{
-    return ordinal + 1;
-}
+static _Atomic int said_link_type, said_unknown;
 
 /* Writes the descriptions of interfaces up to end. False: the channel had no room, or an interface is unknown. */
 static bool describe_until(struct pcap_sink *ps, uint64_t order, unsigned end)
@@ -40,7 +52,7 @@ static bool describe_until(struct pcap_sink *ps, uint64_t order, unsigned end)
     while (ps->described < end) {
         struct ws_pcapng_iface iface;
         uint8_t buf[WS_FRAME_IDB_MAX];
-        if (!ps->cfg.describe || !ps->cfg.describe(ps->cfg.user, ps->described, &iface))
+        if (!ps->cfg.describe(ps->cfg.user, ps->described, &iface))
             return false;
         size_t len = ws_pcapng_iface_encode(buf, sizeof(buf), &iface);
         struct ws_bytes piece = {buf, len};
@@ -53,51 +65,71 @@ static bool describe_until(struct pcap_sink *ps, uint64_t order, unsigned end)
     return true;
 }
 
-/* Writes pending descriptions that belong before a packet of this order. */
-static void flush_pending(struct pcap_sink *ps, uint64_t before)
+/* Writes the groups that no record of this sink has followed yet, up to and including the one of ordinal. */
+static void describe_groups(struct pcap_sink *ps, uint64_t ordinal)
 {
-    unsigned done = 0;
-    while (done < ps->n_pending && ps->pending[done].order < before) {
-        if (!describe_until(ps, ps->pending[done].order, ps->pending[done].iface_end))
+    struct groups *g = ps->groups;
+    unsigned n = atomic_load_explicit(&g->n, memory_order_relaxed);
+    while (ps->passed < n && g->group[ps->passed].ordinal <= ordinal) {
+        const struct group *next = &g->group[ps->passed];
+        if (!describe_until(ps, next->ordinal + ps->passed, next->iface_end))
             break;
-        done++;
+        ps->passed++;
     }
-    ps->n_pending -= done;
-    for (unsigned i = 0; i < ps->n_pending; i++)
-        ps->pending[i] = ps->pending[i + done];
 }
 
 void ws_sink_pcap_announce(struct ws_sink *s, const struct ws_packet *pkt, unsigned n)
 {
     struct pcap_sink *ps = (struct pcap_sink *)s;
-    if (!ps->cfg.format.pcapng || ps->cfg.role == WS_SINK_PCAP_PACKETS)
+    struct groups *g = ps->groups;
+    if (!g || ps->cfg.role == WS_SINK_PCAP_PACKETS)
         return;
-    /* All packets before this burst are written: what waits still belongs here. */
-    if (ps->n_pending && n)
-        flush_pending(ps, UINT64_MAX);
     for (unsigned i = 0; i < n; i++) {
         if (WS_LIKELY(pkt[i].iface < ps->announced))
             continue;
-        /* When the channel refused earlier ones, they go along with these. */
-        if (ps->n_pending == WS_BURST_MAX)
-            ps->n_pending--;
+        unsigned k = atomic_load_explicit(&g->n, memory_order_relaxed);
         ps->announced = pkt[i].iface + 1u;
-        ps->pending[ps->n_pending].order = pkt[i].ordinal; /* that of the packet before it */
-        ps->pending[ps->n_pending].iface_end = ps->announced;
-        ps->n_pending++;
+        g->group[k] = (struct group){pkt[i].ordinal, ps->announced};
+        atomic_store_explicit(&g->n, k + 1, memory_order_release);
     }
-    if (ps->n_pending && ps->cfg.role == WS_SINK_PCAP_ANNOUNCER)
-        flush_pending(ps, UINT64_MAX);
+    if (ps->cfg.role == WS_SINK_PCAP_ANNOUNCER && ps->described < ps->announced)
+        describe_groups(ps, UINT64_MAX);
+}
+
+static uint64_t on_order(struct ws_sink *s, uint64_t ordinal)
+{
+    struct pcap_sink *ps = (struct pcap_sink *)s;
+    if (ps->groups && ps->cfg.role != WS_SINK_PCAP_ALONE) {
+        unsigned n = atomic_load_explicit(&ps->groups->n, memory_order_acquire);
+        unsigned k = ps->passed;
+        while (k < n && ps->groups->group[k].ordinal <= ordinal)
+            k++;
+        if (ps->cfg.role == WS_SINK_PCAP_PACKETS)
+            ps->passed = k;
+        /* The announcer's next group may be the one that comes with packet ordinal itself. */
+        else if (k && ps->groups->group[k - 1].ordinal == ordinal)
+            k--;
+        ordinal += k;
+    }
+    return ordinal;
+}
+
+/* Makes sure that the interface of p has its description. */
+static bool describe_for(struct pcap_sink *ps, const struct ws_packet *p)
+{
+    if (ps->groups)
+        describe_groups(ps, p->ordinal);
+    return p->iface < ps->described;
 }
 
 static void on_packet(struct ws_sink *s, struct ws_flow *flow, const struct ws_packet *p)
 {
     struct pcap_sink *ps = (struct pcap_sink *)s;
     struct ws_frame f;
+    uint64_t order = p->ordinal;
     (void)flow;
     if (p->flags & WS_PKT_DATAGRAM) /* no frame of its own */
         return;
-    uint64_t order = WS_MAX(order_of(WS_MAX(p->ordinal, s->order)), ps->last_order);
     if (!ps->cfg.format.pcapng) {
         if (WS_UNLIKELY(p->link_type != ps->link_type)) {
             ws_count(s->counters, WS_C_OUT_LINK_TYPE, 1);
@@ -107,14 +139,18 @@ static void on_packet(struct ws_sink *s, struct ws_flow *flow, const struct ws_p
                         p->link_type, ps->link_type);
             return;
         }
-    } else if (ps->cfg.role == WS_SINK_PCAP_ALONE) {
-        if (WS_UNLIKELY(ps->n_pending))
-            flush_pending(ps, order);
-        if (WS_UNLIKELY(p->iface >= ps->described) && !describe_until(ps, order, p->iface + 1u)) {
-            ws_count(s->counters, WS_C_SHED_BLOCK_PACKETS, 1);
+    } else if (ps->cfg.role == WS_SINK_PCAP_PACKETS) {
+        order = on_order(s, p->ordinal);
+    } else {
+        if (WS_UNLIKELY(!describe_for(ps, p))) {
+            ws_count(s->counters, WS_C_OUT_LINK_TYPE, 1);
+            ws_log_once(&said_unknown, WS_LOG_WARN,
+                        "packets of interface %u left out: it could not be described", p->iface);
             return;
         }
+        order += ps->passed;
     }
+    order = WS_MAX(order, ps->last_order);
     ws_frame_encode(&f, &ps->cfg.format, p->iface, p);
     if (WS_UNLIKELY(ws_channel_record(ps->cfg.channel, order, f.piece, f.n) != 0)) {
         ws_count(s->counters, WS_C_SHED_BLOCK_PACKETS, 1);
@@ -128,17 +164,21 @@ static void on_packet(struct ws_sink *s, struct ws_flow *flow, const struct ws_p
 static void on_finish(struct ws_sink *s)
 {
     struct pcap_sink *ps = (struct pcap_sink *)s;
-    if (ps->n_pending)
-        flush_pending(ps, UINT64_MAX);
+    if (ps->groups && ps->cfg.role != WS_SINK_PCAP_PACKETS)
+        describe_groups(ps, UINT64_MAX);
 }
 
 static void on_destroy(struct ws_sink *s)
 {
-    free(s);
+    struct pcap_sink *ps = (struct pcap_sink *)s;
+    if (ps->own_groups)
+        free(ps->groups);
+    free(ps);
 }
 
 static const struct ws_sink_ops pcap_ops = {
     .packet = on_packet,
+    .order = on_order,
     .finish = on_finish,
     .destroy = on_destroy,
 };
@@ -154,6 +194,16 @@ int ws_sink_pcap_create(struct ws_sink **s, const struct ws_sink_pcap_config *cf
     ps->cfg.iface = NULL;
     ps->link_type = cfg->n_iface ? cfg->iface[0].link_type : 0;
     ps->described = ps->announced = cfg->n_iface;
+    if (cfg->role == WS_SINK_PCAP_PACKETS) {
+        ps->groups = cfg->announcer ? ((const struct pcap_sink *)cfg->announcer)->groups : NULL;
+    } else if (cfg->format.pcapng && cfg->describe) {
+        ps->groups = calloc(1, sizeof(*ps->groups));
+        ps->own_groups = true;
+        if (!ps->groups) {
+            free(ps);
+            return -ENOMEM;
+        }
+    }
     ps->base = (struct ws_sink){.ops = &pcap_ops,
                                 .needs = cfg->role == WS_SINK_PCAP_ANNOUNCER ? 0 : WS_SINK_PACKET,
                                 .channel = cfg->channel};

@@ -23,7 +23,6 @@ struct record_sink {
     /* written */
     struct ws_sink_record_live_config live;
     uint64_t file, pos;
-    uint64_t last_order;
     char path[PATH_MAX_BYTES];
 };
 
@@ -219,17 +218,17 @@ static bool open_own(struct record_sink *rs)
 {
     char head[WS_RECORD_LINE_MAX];
     struct ws_text t;
-    if (rs->file)
-        return true;
-    rs->file = ws_channel_file_open(rs->base.channel, rs->path, 0);
+    if (!rs->file)
+        rs->file = ws_channel_file_open(rs->base.channel, rs->path, 0);
     if (!rs->file)
         return false;
-    if (rs->live.format == WS_RECORD_CSV) {
+    if (rs->live.format == WS_RECORD_CSV && rs->pos == 0) {
         ws_text_init(&t, head, sizeof(head));
         ws_record_csv_header(&t);
         struct ws_bytes piece = {head, t.len};
-        if (ws_channel_file_write(rs->base.channel, rs->file, 0, &piece, 1) == 0)
-            rs->pos = t.len;
+        if (ws_channel_file_write(rs->base.channel, rs->file, 0, &piece, 1) != 0)
+            return false;
+        rs->pos = t.len;
     }
     return true;
 }
@@ -238,11 +237,8 @@ static bool put_line(struct record_sink *rs, const struct ws_text *line)
 {
     struct ws_bytes piece = {line->buf, line->len};
     if (!rs->live.path) {
-        uint64_t order = WS_MAX(rs->last_order, rs->base.order);
-        if (ws_channel_record(rs->base.channel, order, &piece, 1) != 0)
-            return false;
-        rs->last_order = order;
-        return true;
+        /* Flows end when they do, long after packets of higher ordinals: lines have no order. */
+        return ws_channel_record(rs->base.channel, 0, &piece, 1) == 0;
     }
     if (!open_own(rs) || ws_channel_file_write(rs->base.channel, rs->file, rs->pos, &piece, 1) != 0)
         return false;

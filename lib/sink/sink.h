@@ -36,6 +36,9 @@ struct ws_sink_ops {
                   const struct ws_tcp_meta *meta);
     void (*flow_close)(struct ws_sink *s, struct ws_flow *flow, const struct ws_tcp_conn *tcp,
                        enum ws_flow_cause cause);
+    /* The order number in the sink's merged output that a packet of this ordinal would get at least: what the engine
+     * promises to ws_channel_tick() for a watermark of ordinals. NULL: the ordinal itself. */
+    uint64_t (*order)(struct ws_sink *s, uint64_t ordinal);
     void (*finish)(struct ws_sink *s);  /* end of run, after all flows are closed */
     void (*destroy)(struct ws_sink *s);
 };
@@ -49,9 +52,6 @@ struct ws_sink {
     struct ws_counters *counters; /* the worker's; set by the engine */
     struct ws_flow_ids *ids;     /* FlowIDs (ws_flow_ids_get); set by the engine */
     unsigned worker;
-    /* Floor of the order numbers of merged records: the largest watermark promised and ordinal processed so
-     * far; set by the engine before each packet. A frame released late (WS_PKT_RELEASED) is written with this order, not with its own. */
-    uint64_t order;
 };
 
 #endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* wirespool capture and replay: live devices, or files through net_pcap as if live. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "app/commands.h"
+#include "app/run.h"
+
+static void print_summary(const struct run *r)
+{
+    const struct ws_counters *s = &r->sum;
+    double sec = (double)r->elapsed_ns / 1e9;
+    fprintf(stderr,
+            "%" PRIu64 " packets received (%" PRIu64 " bytes) in %.3f s, %" PRIu64
+            " dropped by devices, %" PRIu64 " filtered, %" PRIu64 " flows\n",
+            ws_count_get(s, WS_C_RX_PACKETS), ws_count_get(s, WS_C_RX_WIRE_BYTES), sec,
+            ws_count_get(s, WS_C_PORT_MISSED) + ws_count_get(s, WS_C_PORT_NOMBUF),
+            ws_count_get(s, WS_C_FILTERED), ws_count_get(s, WS_C_FLOWS_CREATED));
+    if (r->out.pcap)
+        fprintf(stderr, "%" PRIu64 " packets written to %s%s\n", ws_count_get(s, WS_C_OUT_PACKETS),
+                r->o->pcap, r->out.pcap_rotates ? " (in shards)" : "");
+    if (r->out.streams)
+        fprintf(stderr, "%" PRIu64 " stream bytes written to %s\n",
+                ws_count_get(s, WS_C_OUT_STREAM_BYTES), r->o->streams);
+    if (r->out.flows)
+        fprintf(stderr, "flow records written to %s\n", r->o->flows_out);
+}
+
+static int run_live(struct options *o, enum command cmd, const char *name)
+{
+    struct run r;
+    int code = run_init(&r, o, cmd, name);
+    if (!code)
+        code = run_open_devices(&r);
+    if (!code)
+        code = run_execute(&r);
+    if (!code) {
+        code = run_verdict(&r);
+        if (!o->quiet)
+            print_summary(&r);
+        if (o->json)
+            printf("{\"packets\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"flows\":%" PRIu64
+                   ",\"device_drops\":%" PRIu64 ",\"packets_written\":%" PRIu64
+                   ",\"stream_bytes\":%" PRIu64 "}\n",
+                   ws_count_get(&r.sum, WS_C_RX_PACKETS), ws_count_get(&r.sum, WS_C_RX_WIRE_BYTES),
+                   ws_count_get(&r.sum, WS_C_FLOWS_CREATED),
+                   ws_count_get(&r.sum, WS_C_PORT_MISSED) +
+                       ws_count_get(&r.sum, WS_C_PORT_NOMBUF),
+                   ws_count_get(&r.sum, WS_C_OUT_PACKETS),
+                   ws_count_get(&r.sum, WS_C_OUT_STREAM_BYTES));
+    }
+    run_fini(&r);
+    return code;
+}
+
+int cmd_capture(struct options *o)
+{
+    return run_live(o, CMD_CAPTURE, "capture");
+}
+
+int cmd_replay(struct options *o)
+{
+    return run_live(o, CMD_REPLAY, "replay");
+}

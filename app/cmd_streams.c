@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* wirespool streams: writes the streams of captures to files. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "app/commands.h"
+#include "app/flowlist.h"
+
+/* Whether the output shows FlowIDs before the input was read to its end: then it is read twice. */
+static bool ids_at_first_packet(const struct options *o)
+{
+    if (o->flow.n || o->format == FORMAT_HEADERS || o->format == FORMAT_HEADERS32)
+        return true;
+    for (const char *c = o->template ? o->template : ""; (c = strchr(c, '%')); c++) {
+        c += 1 + strspn(c + 1, "-_0123456789");
+        if (!*c)
+            return false;
+        if (strchr("NKMGS", *c))
+            return true;
+    }
+    return false;
+}
+
+static void print_summary(const struct run *r)
+{
+    uint64_t files = 0, bytes = 0, gaps = 0, gap_bytes = 0;
+    for (unsigned w = 0; w < r->ec.workers; w++) {
+        files += r->out.report[w].files;
+        bytes += r->out.report[w].bytes;
+        gaps += r->out.report[w].gaps;
+        gap_bytes += r->out.report[w].gap_bytes;
+    }
+    fprintf(stderr, "%" PRIu64 " stream files, %" PRIu64 " bytes in %s from %" PRIu64 " packets in %.3f s\n",
+            files, bytes, r->o->out, ws_count_get(&r->sum, WS_C_RX_PACKETS),
+            (double)r->elapsed_ns / 1e9);
+    if (gaps)
+        fprintf(stderr, "%" PRIu64 " gaps, %" PRIu64 " bytes are missing from the capture\n", gaps,
+                gap_bytes);
+}
+
+int cmd_streams(struct options *o)
+{
+    struct first_pass fp = {0};
+    struct flow_list l = {0};
+    struct run r;
+    char spool[32];
+    bool ids = ids_at_first_packet(o);
+    int code = 0;
+
+    if (ids) {
+        if ((code = spool_stdin(o, spool, sizeof(spool))) || (code = first_pass_run(&fp, o)))
+            return code;
+    }
+    code = run_init(&r, o, CMD_STREAMS, "streams");
+    if (!code) {
+        if (ids)
+            first_pass_apply(&fp, &r);
+        r.out.report_streams = r.out.want_records = o->json;
+        r.ec.filter_late = ids || o->json;
+        code = run_open_files(&r);
+    }
+    if (!code)
+        code = run_execute(&r);
+    if (!code) {
+        code = run_verdict(&r);
+        if (!o->quiet)
+            print_summary(&r);
+        if (o->json) {
+            int rc = flow_list_gather(&l, &r);
+            if (!rc)
+                rc = outputs_print_streams(&r, &l);
+            code = WS_MAX(code, rc);
+        }
+    }
+    flow_list_free(&l);
+    run_fini(&r);
+    first_pass_free(&fp);
+    return code;
+}

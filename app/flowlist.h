@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* All flows of a finished run, ranked: FlowIDs, and the choice of flows by FlowID. */
+#ifndef WS_APP_FLOWLIST_H
+#define WS_APP_FLOWLIST_H
+
+#include "app/run.h"
+
+struct flow_list {
+    struct ws_flow_record **rec; /* records stay the run's */
+    size_t n;
+    uint64_t *ordinal; /* sorted first ordinals of all directions: index + 1 is the FlowID */
+    size_t n_ordinal;
+};
+
+/* Gathers the records of all workers and gives them their FlowIDs. 0 or exit code 3. */
+int flow_list_gather(struct flow_list *l, struct run *r);
+void flow_list_free(struct flow_list *l);
+
+/* FlowID of the direction whose first packet has this ordinal; 0 = none. */
+uint64_t flow_list_id(const struct flow_list *l, uint64_t ordinal);
+
+/* What a first pass over the input found for a second one. */
+struct first_pass {
+    uint64_t *ordinal;      /* as above; heap */
+    size_t n_ordinal;
+    uint64_t flow_ordinal[WS_OPT_LIST_MAX]; /* first ordinals of the flows chosen by --flow, sorted */
+    uint8_t flow_dirs[WS_OPT_LIST_MAX];
+    unsigned n_flow;
+};
+
+/* Reads the input once, unfiltered, to number its flows and to find the flows of --flow. 0 or exit code (1: an unknown FlowID). */
+int first_pass_run(struct first_pass *fp, const struct options *o);
+
+/* Makes run r (not yet executed) use what the first pass found. fp must outlive it. */
+void first_pass_apply(const struct first_pass *fp, struct run *r);
+void first_pass_free(struct first_pass *fp);
+
+/* Standard input can be read only once: when it is among the inputs, it is copied to an unnamed temporary file that takes its place
+ * in o->input. path (at least 32 bytes) holds the new name. 0 or exit code. */
+int spool_stdin(struct options *o, char *path, size_t path_len);
+
+#endif

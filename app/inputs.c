@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Inputs of a run: capture files, devices, kernel interfaces, and files replayed as devices. */
+#include "app/run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "app/outputs.h"
+#include "base/log.h"
+#include "sink/frame.h"
+#include "source/file.h"
+#include "source/live.h"
+#include "ws_config.h"
+#if WS_HAVE_DPDK
+#include "source/port.h"
+#endif
+
+/* Chunks of a file whose packets travel to workers by reference: 32 x 4 MiB in flight at most. */
+enum { STEERED_CHUNKS = 32, DIRECT_CHUNKS = 2 };
+
+static int add_source(struct run *r, struct ws_source *s, unsigned thread, int node)
+{
+    if (r->ec.n_source == WS_SOURCES_MAX) {
+        s->ops->close(s);
+        fprintf(stderr, "wirespool %s: more than %u sources\n", r->name, WS_SOURCES_MAX);
+        return 2;
+    }
+    r->ec.source[r->ec.n_source++] = (struct ws_engine_source){s, thread, node};
+    return 0;
+}
+
+/* Copies a source's interfaces to what output headers need. */
+static void note_ifaces(struct run *r, struct ws_source *s)
+{
+    unsigned n;
+    const struct ws_source_iface *t = s->ops->ifaces(s, &n);
+    for (unsigned i = 0; i < n && r->n_iface < DEVICES_MAX; i++)
+        outputs_iface(&r->iface[r->n_iface++], &t[i]);
+}
+
+int run_open_files(struct run *r)
+{
+    char err[512];
+    struct ws_source *s;
+    struct ws_file_config fc = {
+        .path = r->o->input.item,
+        .n_path = r->o->input.n,
+        .packet_max = r->o->packet_max,
+        .stable = r->ec.workers > 1,
+        .chunks = r->ec.workers > 1 ? STEERED_CHUNKS : DIRECT_CHUNKS,
+    };
+    if (r->o->input.n == 0) {
+        fprintf(stderr, "wirespool %s: no input file (see wirespool %s --help)\n", r->name,
+                r->name);
+        return 2;
+    }
+    int rc = ws_file_open(&s, &fc, err, sizeof(err));
+    if (rc < 0) {
+        fprintf(stderr, "wirespool: %s\n", err);
+        return rc == -EINVAL ? 1 : 3;
+    }
+    /* One worker reads by itself; several are fed by a receiver. */
+    r->ec.receivers = r->ec.workers > 1 ? 1 : 0;
+    r->describer = s;
+    note_ifaces(r, s);
+    return add_source(r, s, r->ec.workers > 1 ? r->ec.workers : 0, -1);
+}
+
+static int open_iface(struct run *r, const char *name, unsigned id)
+{
+    char err[512];
+    struct ws_source *s;
+    struct ws_live_config lc = {
+        .iface = name,
+        .snaplen = (uint32_t)r->o->snaplen,
+        .promiscuous = !r->o->no_promiscuous,
+        .device_id = id,
+    };
+    int rc = ws_live_open(&s, &lc, err, sizeof(err));
+    if (rc < 0) {
+        fprintf(stderr, "wirespool: %s\n", err);
+        return 3;
+    }
+    note_ifaces(r, s);
+    if (r->ec.workers > 1)
+        r->ec.receivers = 1;
+    return add_source(r, s, r->ec.workers > 1 ? r->ec.workers : 0, -1);
+}
+
+#if WS_HAVE_DPDK
+/* Queues of a port with RSS go to the workers in turn; others to the one receiver, or the only worker. */
+static int open_port(struct run *r, const char *devargs, unsigned id)
+{
+    char err[512];
+    struct ws_port_config pc = {
+        .devargs = devargs,
+        .queues_want = r->o->queues ? (unsigned)r->o->queues : r->ec.workers,
+        .descriptors = (uint16_t)WS_MIN(r->o->descriptors, 65535u),
+        .mtu = (uint32_t)r->o->mtu,
+        .mbufs = (uint32_t)r->o->mbufs,
+        .promiscuous = !r->o->no_promiscuous,
+        .hw_timestamps = true,
+        .device_id = id,
+    };
+    struct ws_port *p;
+    if (ws_port_open(&p, &pc, err, sizeof(err)) < 0) {
+        fprintf(stderr, "wirespool: %s\n", err);
+        return 3;
+    }
+    r->port[r->n_port++] = p;
+    const struct ws_port_info *info = ws_port_info(p);
+    bool to_workers = info->rss || r->ec.workers == 1;
+    if (!to_workers)
+        r->ec.receivers = 1;
+    if (!r->o->quiet)
+        ws_log(WS_LOG_INFO, "%s: %s, %u queue%s, %s, %s timestamps%s", info->name, info->driver,
+               info->queues, info->queues == 1 ? "" : "s",
+               info->rss ? "symmetric RSS" : r->ec.workers > 1 ? "software steering" : "one worker",
+               info->replay ? "file (microsecond)" : info->hw_timestamps ? "hardware" : "system",
+               info->replay ? ", original lengths unknown" : info->link_up ? ", link up" : ", link down");
+    for (uint16_t q = 0; q < info->queues; q++) {
+        struct ws_source *s = ws_port_queue(p, q);
+        if (q == 0)
+            note_ifaces(r, s);
+        int rc = add_source(r, s, to_workers ? q % r->ec.workers : r->ec.workers, info->numa_node);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+#endif
+
+static int start_runtime(struct run *r, bool eal)
+{
+    char err[512];
+    struct ws_runtime_config rc = {
+        .eal = eal,
+        .eal_args = r->o->eal,
+        .threads = r->ec.workers + 1 + (unsigned)r->o->writers,
+        .hugepages = r->o->hugepages,
+    };
+    if (ws_runtime_start(&r->ec.runtime, &rc, err, sizeof(err)) < 0) {
+        fprintf(stderr, "wirespool: %s\n", err);
+        return 3;
+    }
+    return 0;
+}
+
+/* Writes what net_pcap can take from any capture that we read: a plain microsecond pcap. */
+static int unpack(struct run *r, const char *from, const char *to)
+{
+    char err[512];
+    struct ws_source *s;
+    const struct ws_frame_format fmt = {.us = true};
+    struct ws_file_config fc = {.path = &from, .n_path = 1};
+    struct ws_pcapng_iface iface;
+    uint8_t head[64];
+    unsigned n_iface;
+    int n, code = 0;
+
+    if (ws_file_open(&s, &fc, err, sizeof(err)) < 0) {
+        fprintf(stderr, "wirespool: %s\n", err);
+        return 1;
+    }
+    FILE *f = fopen(to, "wb");
+    if (!f) {
+        fprintf(stderr, "wirespool: %s: %s\n", to, strerror(errno));
+        s->ops->close(s);
+        return 3;
+    }
+    const struct ws_source_iface *t = s->ops->ifaces(s, &n_iface);
+    if (n_iface)
+        outputs_iface(&iface, &t[0]);
+    else
+        iface = (struct ws_pcapng_iface){.link_type = 1};
+    size_t len = ws_frame_header(head, sizeof(head), &fmt, &iface, 1);
+    fwrite(head, 1, len, f);
+    struct ws_packet pkt[WS_BURST_MAX];
+    while ((n = ws_source_rx(s, pkt, WS_BURST_MAX)) >= 0) {
+        for (int i = 0; i < n; i++) {
+            struct ws_frame fr;
+            ws_frame_encode(&fr, &fmt, 0, &pkt[i]);
+            for (unsigned k = 0; k < fr.n; k++)
+                fwrite(fr.piece[k].data, 1, fr.piece[k].len, f);
+        }
+    }
+    if (s->damaged)
+        r->damaged = true;
+    s->ops->close(s);
+    if (ferror(f) || fclose(f) != 0) {
+        fprintf(stderr, "wirespool: %s: %s\n", to, strerror(errno));
+        code = 3;
+    }
+    return code;
+}
+
+/* What replay must know of a file before net_pcap opens it: 0 as it is, 1 unpack first, negative: exit code. */
+static int look_at(const char *path)
+{
+    static const uint8_t plain[][4] = {{0xd4, 0xc3, 0xb2, 0xa1}, {0xa1, 0xb2, 0xc3, 0xd4},
+                                       {0x4d, 0x3c, 0xb2, 0xa1}, {0xa1, 0xb2, 0x3c, 0x4d}};
+    char err[512];
+    unsigned n;
+    uint8_t magic[4] = {0};
+    struct ws_source *s;
+    struct ws_file_config fc = {.path = &path, .n_path = 1};
+
+    int rc = ws_file_open(&s, &fc, err, sizeof(err));
+    if (rc < 0) {
+        fprintf(stderr, "wirespool: %s\n", err);
+        return rc == -EINVAL ? -1 : -3;
+    }
+    const struct ws_source_iface *t = s->ops->ifaces(s, &n);
+    unsigned link = n ? t[0].link_type : 1;
+    s->ops->close(s);
+    if (link != 1) {
+        fprintf(stderr,
+                "wirespool: %s: link type %u; net_pcap carries Ethernet frames only: use flows, "
+                "extract or streams\n",
+                path, link);
+        return -1;
+    }
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t got = fd < 0 ? -1 : read(fd, magic, sizeof(magic));
+    if (fd >= 0)
+        close(fd);
+    for (size_t i = 0; got == 4 && i < WS_ARRAY_SIZE(plain); i++)
+        if (memcmp(magic, plain[i], 4) == 0)
+            return strpbrk(path, ", \"'=") ? 1 : 0;
+    return 1;
+}
+
+static int make_scratch(struct run *r)
+{
+    const char *tmp = getenv("TMPDIR");
+    char path[512];
+    if (r->scratch)
+        return 0;
+    snprintf(path, sizeof(path), "%s/wirespool-XXXXXX", tmp && *tmp ? tmp : "/tmp");
+    if (!mkdtemp(path) || !(r->scratch = strdup(path))) {
+        fprintf(stderr, "wirespool: %s: %s\n", path, strerror(errno));
+        return 3;
+    }
+    return 0;
+}
+
+static int open_replay(struct run *r)
+{
+#if WS_HAVE_DPDK
+    for (unsigned i = 0; i < r->o->input.n; i++) {
+        const char *path = r->o->input.item[i];
+        char unpacked[600], devargs[1200];
+        int code = look_at(path);
+        if (code < 0)
+            return -code;
+        if (code == 1) {
+            if ((code = make_scratch(r)))
+                return code;
+            snprintf(unpacked, sizeof(unpacked), "%s/%u.pcap", r->scratch, i);
+            if ((code = unpack(r, path, unpacked)))
+                return code;
+            path = unpacked;
+        }
+        snprintf(devargs, sizeof(devargs), "net_pcap%u,rx_pcap=%s", i, path);
+        if ((code = open_port(r, devargs, i)))
+            return code;
+    }
+#endif
+    return 0;
+}
+
+int run_open_devices(struct run *r)
+{
+    unsigned id = 0;
+    int code;
+    bool eal = r->cmd == CMD_REPLAY || r->o->dev.n;
+
+    if (r->cmd == CMD_REPLAY ? r->o->input.n == 0 : r->o->dev.n + r->o->iface.n == 0) {
+        fprintf(stderr, "wirespool %s: %s (see wirespool %s --help)\n", r->name,
+                r->cmd == CMD_REPLAY ? "no input file" : "give --dev DEVARGS or -i IFACE", r->name);
+        return 2;
+    }
+    if (r->cmd == CMD_CAPTURE && r->o->input.n) {
+        fprintf(stderr, "wirespool capture: '%s': capture reads devices; a filter follows --\n",
+                r->o->input.item[0]);
+        return 2;
+    }
+    if (r->o->dev.n + r->o->iface.n + r->o->input.n > DEVICES_MAX) {
+        fprintf(stderr, "wirespool %s: more than %u devices\n", r->name, DEVICES_MAX);
+        return 2;
+    }
+    if (eal && !WS_HAVE_DPDK) {
+        fprintf(stderr, "wirespool: built without DPDK: no --dev and no replay; -i IFACE works\n");
+        return 3;
+    }
+    if ((code = start_runtime(r, eal)))
+        return code;
+    if (r->cmd == CMD_REPLAY)
+        return open_replay(r);
+#if WS_HAVE_DPDK
+    for (unsigned i = 0; i < r->o->dev.n; i++)
+        if ((code = open_port(r, r->o->dev.item[i], id++)))
+            return code;
+#endif
+    for (unsigned i = 0; i < r->o->iface.n; i++)
+        if ((code = open_iface(r, r->o->iface.item[i], id++)))
+            return code;
+    return 0;
+}

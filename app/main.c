@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Dispatch by subcommand. */
+#include <stdio.h>
+#include <string.h>
+
+#include "app/commands.h"
+#include "base/log.h"
+#include "source/live.h"
+#include "ws_config.h"
+
+static int (*command_function(enum command cmd))(struct options *)
+{
+    switch (cmd) {
+    case CMD_FLOWS:
+        return cmd_flows;
+    case CMD_EXTRACT:
+        return cmd_extract;
+    case CMD_STREAMS:
+        return cmd_streams;
+    case CMD_CAPTURE:
+        return cmd_capture;
+    case CMD_REPLAY:
+        return cmd_replay;
+    default:
+        return NULL;
+    }
+}
+
+static void print_usage(FILE *out)
+{
+    fputs("usage: wirespool COMMAND [options] ...\n\ncommands:\n", out);
+    for (const struct command_info *c = commands; c->name; c++)
+        fprintf(out, "  %-10s %s\n", c->name, c->summary);
+    fputs("\n  --list-interfaces   interfaces for capture -i\n"
+          "  --version           version and what was built in\n"
+          "\nwirespool COMMAND --help shows its options.\n",
+          out);
+}
+
+static void print_version(void)
+{
+    printf("wirespool %s (DPDK: %s, io_uring: %s)\n", WS_VERSION, WS_HAVE_DPDK ? "yes" : "no",
+           WS_HAVE_URING ? "yes" : "no");
+}
+
+static const char exit_codes[] =
+    "Exit codes: 0 done; 1 damaged input, unknown FlowID, or something was lost by wirespool; 2 usage;\n"
+    "3 environment (missing file, permission, disk, device).\n";
+
+static void print_help(const struct command_info *c)
+{
+    printf("usage: wirespool %s\n\n%s\n", c->usage, c->summary);
+    ws_opts_help(stdout, options_table, (uint32_t)c->cmd);
+    printf("\nSizes and times: 64K, 1e6, 1G, 5m. %s", exit_codes);
+}
+
+/* The whole manual page, from the same table. */
+static int print_man(void)
+{
+    printf(".TH WIRESPOOL 1 \"\" \"wirespool %s\" \"User Commands\"\n"
+           ".SH NAME\nwirespool \\- list, extract and reassemble captured traffic\n"
+           ".SH SYNOPSIS\n",
+           WS_VERSION);
+    for (const struct command_info *c = commands; c->name; c++)
+        printf(".B wirespool %s\n.br\n", c->usage);
+    for (const struct command_info *c = commands; c->name; c++) {
+        printf(".SH \"COMMAND %s\"\n%s.\n", c->name, c->summary);
+        ws_opts_man(stdout, options_table, (uint32_t)c->cmd);
+    }
+    printf(".SH \"EXIT STATUS\"\n%s", exit_codes);
+    return 0;
+}
+
+static int run_command(const struct command_info *c, int argc, char **argv)
+{
+    struct options o;
+    int code = options_parse(&o, c->cmd, c->name, argc, argv);
+    if (code == 0 && o.help) {
+        print_help(c);
+    } else if (code == 0) {
+        if (o.verbose)
+            ws_log_level = WS_LOG_DEBUG;
+        else if (o.quiet)
+            ws_log_level = WS_LOG_WARN;
+        code = command_function(c->cmd)(&o);
+    }
+    options_free(&o);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    const char *word = argc > 1 ? argv[1] : "";
+
+    if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0) {
+        print_version();
+        return 0;
+    }
+    if (strcmp(word, "--list-interfaces") == 0)
+        return ws_live_list() < 0 ? 3 : 0;
+    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0) {
+        print_usage(stdout);
+        return 0;
+    }
+    if (strcmp(word, "--man") == 0)
+        return print_man();
+    for (const struct command_info *c = commands; c->name; c++)
+        if (strcmp(word, c->name) == 0)
+            return run_command(c, argc - 1, argv + 1);
+    if (*word)
+        fprintf(stderr, "wirespool: unknown command '%s'\n", word);
+    print_usage(stderr);
+    return 2;
+}

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The native commands' options. */
+#include "app/options.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define AT(field) offsetof(struct options, field)
+#define GROUP(title) {"", 0, WS_OPT_FLAG, NULL, CMD_ALL, 0, title}
+
+enum {
+    FILE_OUT = CMD_EXTRACT | CMD_STREAMS | CMD_LIVE,
+    STREAM_OUT = CMD_STREAMS | CMD_LIVE,
+    PCAP_OUT = CMD_EXTRACT | CMD_LIVE,
+};
+
+const struct ws_opt options_table[] = {
+    GROUP("Input"),
+    {"read", 'r', WS_OPT_LIST, "FILE", CMD_FILES | CMD_REPLAY, AT(input),
+     "read this capture too (pcap or pcapng, also gz, zst, xz, bz2); - is standard input"},
+    {"dev", 0, WS_OPT_LIST, "DEVARGS", CMD_CAPTURE, AT(dev),
+     "capture from this DPDK device: a PCI address or a vdev string such as net_af_packet0,iface=eth1; repeatable"},
+    {"interface", 'i', WS_OPT_LIST, "IFACE", CMD_CAPTURE, AT(iface),
+     "capture from this kernel interface through libpcap (also any); repeatable"},
+    {"packet-max", 0, WS_OPT_U64, "N", CMD_ALL, AT(packet_max),
+     "stop after N packets, counted before any filter"},
+    {"duration", 0, WS_OPT_DURATION, "TIME", CMD_LIVE, AT(duration), "stop after this time"},
+    GROUP("Selection (same kind: or; different kinds: and)"),
+    {"filter", 'f', WS_OPT_STRING, "EXPR", CMD_ALL, AT(filter_text),
+     "pcap-filter expression on the outer frame; the same as words after --"},
+    {"flow", 0, WS_OPT_LIST, "ID", CMD_FILES, AT(flow), "this FlowID's connection, both directions"},
+    {"one-way", 0, WS_OPT_FLAG, NULL, CMD_FILES, AT(one_way), "with --flow or --tuple: that direction only"},
+    {"port", 0, WS_OPT_LIST, "LO[-HI]", CMD_ALL, AT(port), "either port in this range"},
+    {"host", 0, WS_OPT_LIST, "ADDR[/N]", CMD_ALL, AT(host), "either address is, or is in, this one"},
+    {"tuple", 0, WS_OPT_LIST, "PROTO,A:P,B:P", CMD_ALL, AT(tuple),
+     "this connection, e.g. tcp,10.0.0.1:80,10.0.0.2:4000 or tcp,[2001:db8::1]:80,[2001:db8::2]:4000"},
+    {"community-id", 0, WS_OPT_LIST, "1:HASH", CMD_ALL, AT(community_id), "this Community ID"},
+    {"after", 0, WS_OPT_STRING, "TIME", CMD_ALL, AT(after),
+     "packets at or after: epoch seconds or 2026-01-31T12:00:00[.fraction][Z|+hh:mm]"},
+    {"before", 0, WS_OPT_STRING, "TIME", CMD_ALL, AT(before), "packets before"},
+    GROUP("Listing"),
+    {"top", 0, WS_OPT_U64, "N", CMD_FLOWS, AT(top), "show the N largest conversations (default 50)"},
+    {"all", 0, WS_OPT_FLAG, NULL, CMD_FLOWS, AT(all), "show all conversations"},
+    {"sort", 0, WS_OPT_CHOICE, "bytes|packets|start|duration|id", CMD_FLOWS, AT(sort),
+     "order of the list (default bytes, largest first; start and id ascend)"},
+    {"packets-min", 0, WS_OPT_U64, "N", CMD_FLOWS, AT(packets_min), "only conversations of at least N packets"},
+    {"json", 0, WS_OPT_FLAG, NULL, CMD_ALL, AT(json), "results as JSON on standard output, an object a line"},
+    {"csv", 0, WS_OPT_FLAG, NULL, CMD_FLOWS, AT(csv), "the list as CSV"},
+    GROUP("Output"),
+    {"out", 'o', WS_OPT_STRING, "OUT", CMD_EXTRACT | CMD_STREAMS, AT(out),
+     "extract: FILE.pcap, FILE.pcapng, or - for standard output; streams: a directory"},
+    {"pcap", 0, WS_OPT_STRING, "FILE", CMD_LIVE, AT(pcap), "write packets to FILE (pcap or pcapng by suffix)"},
+    {"streams", 0, WS_OPT_STRING, "DIR", CMD_LIVE, AT(streams), "write streams to DIR"},
+    {"flows", 0, WS_OPT_STRING, "FILE", CMD_LIVE, AT(flows_out), "write a flow record a line to FILE as flows end (JSON)"},
+    {"rotate-size", 0, WS_OPT_SIZE, "SIZE", CMD_LIVE, AT(rotate_size), "begin a new packet file after SIZE bytes"},
+    {"rotate-time", 0, WS_OPT_DURATION, "TIME", CMD_LIVE, AT(rotate_time), "begin a new packet file after this time"},
+    {"format", 0, WS_OPT_CHOICE, "raw|headers|headers32|chunks|json|pcap", STREAM_OUT, AT(format),
+     "what a stream file holds (default raw: the bytes alone)"},
+    {"template", 'T', WS_OPT_STRING, "TEMPLATE", STREAM_OUT, AT(template),
+     "file names: %A %B addresses, %a %b ports, %E %e MACs, %T %t start time, %V %v VLAN, %C %c %# counter, %N FlowID, %S seconds, %% (default %A.%a-%B.%b%V%v%C%c)"},
+    {"no-colon", 0, WS_OPT_FLAG, NULL, STREAM_OUT, AT(no_colon), "replace : in file names by _"},
+    {"separate", 0, WS_OPT_FLAG, NULL, STREAM_OUT, AT(separate),
+     "with --format chunks or json: a file a direction instead of one a connection"},
+    {"udp", 0, WS_OPT_FLAG, NULL, STREAM_OUT, AT(udp), "write UDP payloads too"},
+    {"all-ip", 0, WS_OPT_FLAG, NULL, STREAM_OUT, AT(all_ip), "write payloads of every IP protocol"},
+    {"no-tcp", 0, WS_OPT_FLAG, NULL, STREAM_OUT, AT(no_tcp), "write no TCP streams"},
+    {"gaps", 0, WS_OPT_CHOICE, "zeros|skip", STREAM_OUT, AT(gaps),
+     "a missing range becomes zeros (a sparse hole), or nothing (default zeros)"},
+    {"gaps-file", 0, WS_OPT_FLAG, NULL, STREAM_OUT, AT(gaps_file), "list a stream's gaps in NAME.gaps"},
+    {"holes-max", 0, WS_OPT_SIZE, "SIZE", STREAM_OUT, AT(holes_max),
+     "at most so many hole bytes in a file; later gaps are skipped (default 1G)"},
+    {"part", 0, WS_OPT_FLAG, NULL, STREAM_OUT, AT(part), "write NAME.part and rename it when the stream ends"},
+    {"us", 0, WS_OPT_FLAG, NULL, FILE_OUT, AT(us), "pcap files with microsecond stamps (default nanosecond)"},
+    {"snaplen", 0, WS_OPT_SIZE, "N", FILE_OUT, AT(snaplen), "keep at most N bytes of each packet"},
+    {"overwrite", 0, WS_OPT_FLAG, NULL, FILE_OUT, AT(overwrite), "replace existing output (default: refuse)"},
+    {"fsync", 0, WS_OPT_STRING, "WHEN", FILE_OUT, AT(fsync), "none, close, or a number of seconds (default none)"},
+    {"open-files", 0, WS_OPT_U64, "N", FILE_OUT, AT(open_files), "files open at once (default: what the system allows)"},
+    {"backend", 0, WS_OPT_CHOICE, "auto|uring|plain", FILE_OUT, AT(backend), "how files are written"},
+    GROUP("Decoding and reassembly"),
+    {"overlap", 0, WS_OPT_CHOICE, "first|last|bsd|linux|windows|solaris|old-linux", CMD_ALL, AT(overlap),
+     "which copy of overlapping bytes wins (default first)"},
+    {"verify-checksums", 0, WS_OPT_FLAG, NULL, CMD_ALL, AT(verify_checksums), "refuse segments with a wrong checksum"},
+    {"no-tunnels", 0, WS_OPT_FLAG, NULL, CMD_ALL, AT(no_tunnels), "do not look into tunnels"},
+    {"ignore-vlan", 0, WS_OPT_FLAG, NULL, CMD_ALL, AT(no_vlan_key), "the same tuple in two VLANs is one flow (asymmetric VLANs)"},
+    {"idle-timeout", 0, WS_OPT_DURATION, "TIME", CMD_ALL, AT(idle_timeout), "a flow ends after this silence (default 2m; established TCP 1h)"},
+    {"frag-timeout", 0, WS_OPT_DURATION, "TIME", CMD_ALL, AT(frag_timeout), "fragments are given up after this time (default 60s)"},
+    {"flows-max", 0, WS_OPT_U64, "N", CMD_ALL, AT(flows_max), "flows a worker tracks at once (default 4M; live 1M)"},
+    {"held-max", 0, WS_OPT_SIZE, "SIZE", CMD_ALL, AT(held_max), "out-of-order bytes a worker holds (default 256M)"},
+    {"held-max-stream", 0, WS_OPT_SIZE, "SIZE", CMD_ALL, AT(dir_held_max), "out-of-order bytes of one stream (default 16M)"},
+    {"jump-max", 0, WS_OPT_SIZE, "SIZE", CMD_ALL, AT(jump_max), "a segment further ahead is refused (default 16M)"},
+    {"frag-max", 0, WS_OPT_SIZE, "SIZE", CMD_ALL, AT(frag_max), "fragment bytes held (default 64M)"},
+    GROUP("Running"),
+    {"workers", 0, WS_OPT_U64, "N", CMD_ALL, AT(workers), "worker threads (default 1)"},
+    {"writers", 0, WS_OPT_U64, "N", CMD_LIVE, AT(writers), "writer threads, outputs are dealt round (default 1)"},
+    {"blocks", 0, WS_OPT_U64, "N", FILE_OUT, AT(blocks), "blocks of each output and worker (default 64)"},
+    {"block-size", 0, WS_OPT_SIZE, "SIZE", FILE_OUT, AT(block_bytes), "size of a block (default 1M)"},
+    {"hugepages", 0, WS_OPT_FLAG, NULL, CMD_FILES, AT(hugepages), "ask for reserved hugepages"},
+    {"eal", 0, WS_OPT_STRING, "ARGS", CMD_LIVE, AT(eal), "arguments for DPDK's EAL, passed through"},
+    {"queues", 0, WS_OPT_U64, "N", CMD_CAPTURE, AT(queues), "receive queues a device (default: the workers)"},
+    {"descriptors", 0, WS_OPT_U64, "N", CMD_CAPTURE, AT(descriptors), "descriptors a queue"},
+    {"mbufs", 0, WS_OPT_U64, "N", CMD_LIVE, AT(mbufs), "packet buffers a device"},
+    {"mtu", 0, WS_OPT_U64, "BYTES", CMD_CAPTURE, AT(mtu), "set the device's MTU (jumbo frames)"},
+    {"no-promiscuous", 0, WS_OPT_FLAG, NULL, CMD_CAPTURE, AT(no_promiscuous), "do not ask for promiscuous mode"},
+    {"drain", 0, WS_OPT_DURATION, "TIME", CMD_ALL, AT(drain), "how long outputs may take after the first Ctrl-C (default 30s)"},
+    {"user", 'U', WS_OPT_STRING, "USER", CMD_ALL, AT(user), "become this user once inputs and outputs are open"},
+    {"stats", 0, WS_OPT_FLAG, NULL, CMD_ALL, AT(stats), "print all counters and the ledger's equations at the end"},
+    {"stats-json", 0, WS_OPT_STRING, "FILE", CMD_ALL, AT(stats_json), "the same as JSON to FILE (- is standard error)"},
+    {"quiet", 'q', WS_OPT_FLAG, NULL, CMD_ALL, AT(quiet), "no progress, no summary"},
+    {"verbose", 'v', WS_OPT_FLAG, NULL, CMD_ALL, AT(verbose), "more messages"},
+    {"help", 'h', WS_OPT_FLAG, NULL, CMD_ALL, AT(help), "this text"},
+    {NULL, 0, WS_OPT_FLAG, NULL, 0, 0, NULL},
+};
+
+const struct command_info commands[] = {
+    {CMD_FLOWS, "flows", "flows [options] FILE... [-- filter expression]",
+     "list the conversations of captures"},
+    {CMD_EXTRACT, "extract", "extract [options] FILE... -o OUT [-- filter expression]",
+     "write chosen packets to one pcap or pcapng file"},
+    {CMD_STREAMS, "streams", "streams [options] FILE... -o DIR [-- filter expression]",
+     "write TCP (and other) streams to files"},
+    {CMD_CAPTURE, "capture", "capture (--dev DEVARGS | -i IFACE)... [options] [-- filter expression]",
+     "the same from live devices"},
+    {CMD_REPLAY, "replay", "replay [options] FILE... [-- filter expression]",
+     "the same from files through DPDK's net_pcap, as if live"},
+    {0, NULL, NULL, NULL},
+};
+
+/* Joins the words of a filter expression with blanks. NULL when memory is out. */
+static char *join_words(int n, char **word)
+{
+    size_t len = 1;
+    for (int i = 0; i < n; i++)
+        len += strlen(word[i]) + 1;
+    char *text = malloc(len);
+    if (!text)
+        return NULL;
+    char *at = text;
+    for (int i = 0; i < n; i++)
+        at += sprintf(at, "%s%s", i ? " " : "", word[i]);
+    *at = '\0';
+    return text;
+}
+
+static void set_defaults(struct options *o)
+{
+    memset(o, 0, sizeof(*o));
+    o->workers = 1;
+    o->writers = 1;
+    o->top = 50;
+    o->holes_max = UINT64_C(1) << 30;
+    o->blocks = 64;
+    o->block_bytes = 1 << 20;
+}
+
+int options_parse(struct options *o, enum command cmd, const char *name, int argc, char **argv)
+{
+    char err[256];
+    int rest;
+
+    set_defaults(o);
+    if (ws_opts_parse(options_table, cmd, argc, argv, o, &o->input, &rest, err, sizeof(err)) < 0) {
+        fprintf(stderr, "wirespool %s: %s (see wirespool %s --help)\n", name, err, name);
+        return 2;
+    }
+    if (rest < argc) {
+        if (o->filter_text) {
+            fprintf(stderr, "wirespool %s: give a filter by -f or after --, not both\n", name);
+            return 2;
+        }
+        o->filter = join_words(argc - rest, argv + rest);
+    } else if (o->filter_text) {
+        o->filter = strdup(o->filter_text);
+    }
+    if ((rest < argc || o->filter_text) && !o->filter)
+        return 3;
+    return 0;
+}
+
+void options_free(struct options *o)
+{
+    free(o->filter);
+    o->filter = NULL;
+}

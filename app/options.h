@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The native commands' options: one table for command line, help and man page. */
+#ifndef WS_APP_OPTIONS_H
+#define WS_APP_OPTIONS_H
+
+#include "base/opts.h"
+
+enum command {
+    CMD_FLOWS = 1,
+    CMD_EXTRACT = 2,
+    CMD_STREAMS = 4,
+    CMD_CAPTURE = 8,
+    CMD_REPLAY = 16,
+    CMD_FILES = CMD_FLOWS | CMD_EXTRACT | CMD_STREAMS,
+    CMD_LIVE = CMD_CAPTURE | CMD_REPLAY,
+    CMD_ALL = CMD_FILES | CMD_LIVE,
+};
+
+enum stream_format { FORMAT_RAW, FORMAT_HEADERS, FORMAT_HEADERS32, FORMAT_CHUNKS, FORMAT_JSON, FORMAT_PCAP };
+
+struct options {
+    struct ws_opt_list input;  /* positionals and -r */
+    char *filter;              /* words after "--", or -f; NULL = none (heap) */
+    const char *filter_text;   /* -f */
+
+    /* selection */
+    struct ws_opt_list port, host, tuple, community_id, flow;
+    const char *after, *before;
+    uint64_t packet_max;
+    bool one_way;
+
+    /* common */
+    uint64_t workers, writers;
+    bool stats, quiet, overwrite, json, help, verbose, hugepages;
+    const char *user, *eal, *lcores;
+    const char *stats_json;
+
+    /* listing */
+    uint64_t top, packets_min;
+    bool all, csv;
+    int sort;
+
+    /* output */
+    const char *out;
+    int format, gaps, overlap, fsync_mode;
+    const char *fsync, *template;
+    bool udp, all_ip, no_tcp, gaps_file, part, us, separate, no_colon;
+    uint64_t snaplen, holes_max, open_files, block_bytes, blocks;
+    int backend;
+
+    /* engine */
+    uint64_t flows_max, held_max, dir_held_max, jump_max, frag_max;
+    int64_t idle_timeout, frag_timeout;
+    bool verify_checksums, no_tunnels, no_vlan_key;
+
+    /* live */
+    struct ws_opt_list dev, iface;
+    const char *pcap, *streams, *flows_out;
+    uint64_t rotate_size, queues, mtu, mbufs, descriptors;
+    int64_t rotate_time, duration, drain;
+    bool no_promiscuous;
+};
+
+extern const struct ws_opt options_table[];
+
+/* Parses a command's words (argv[0] is the command). 0, or exit code 2 with the message printed. */
+int options_parse(struct options *o, enum command cmd, const char *name, int argc, char **argv);
+void options_free(struct options *o);
+
+/* Name, one-line summary and usage of the native commands; name NULL ends. */
+struct command_info {
+    enum command cmd;
+    const char *name, *usage, *summary;
+};
+extern const struct command_info commands[];
+
+#endif

@@ -1,0 +1,562 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Outputs of a run. */
+#include "app/outputs.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "app/flowlist.h"
+#include "app/plan.h"
+#include "app/run.h"
+#include "format/json.h"
+#include "sink/pcap.h"
+#include "sink/stream.h"
+#include "ws_config.h"
+
+void outputs_iface(struct ws_pcapng_iface *out, const struct ws_source_iface *in)
+{
+    memset(out, 0, sizeof(*out));
+    out->link_type = in->link_type;
+    out->tsresol = 9;
+    out->snaplen = in->snaplen;
+    snprintf(out->name, sizeof(out->name), "%s", in->name);
+}
+
+static bool has_suffix(const char *text, const char *suffix)
+{
+    size_t n = strlen(text), m = strlen(suffix);
+    return n >= m && strcmp(text + n - m, suffix) == 0;
+}
+
+static const char *pcap_path(const struct run *r)
+{
+    return r->cmd == CMD_EXTRACT ? r->o->out : r->cmd & CMD_LIVE ? r->o->pcap : NULL;
+}
+
+static const char *streams_path(const struct run *r)
+{
+    return r->cmd == CMD_STREAMS ? r->o->out : r->cmd & CMD_LIVE ? r->o->streams : NULL;
+}
+
+/* Receive stages: one per worker with a source, one per receiver. */
+static unsigned receive_stages(const struct run *r)
+{
+    uint64_t threads = 0;
+    for (unsigned i = 0; i < r->ec.n_source; i++)
+        threads |= UINT64_C(1) << (r->ec.source[i].thread & 63);
+    return (unsigned)__builtin_popcountll(threads);
+}
+
+int outputs_count(struct run *r)
+{
+    struct outputs *o = &r->out;
+    const char *pcap = pcap_path(r), *streams = streams_path(r);
+
+    if ((r->cmd & (CMD_EXTRACT | CMD_STREAMS)) && !r->o->out) {
+        fprintf(stderr, "wirespool %s: give -o %s\n", r->name,
+                r->cmd == CMD_EXTRACT ? "FILE" : "DIR");
+        return 2;
+    }
+    if (pcap) {
+        o->pcapng = has_suffix(pcap, ".pcapng") || has_suffix(pcap, ".ntar");
+        o->n_output++;
+        /* Several receive stages have no common order of packets: a shard each. */
+        o->pcap_rotates = r->o->rotate_size || r->o->rotate_time || receive_stages(r) > 1;
+        if (o->pcap_rotates && strcmp(pcap, "-") == 0) {
+            fprintf(stderr, "wirespool %s: --pcap -: standard output cannot rotate or be sharded\n",
+                    r->name);
+            return 2;
+        }
+    }
+    o->n_output += streams != NULL;
+    if (r->cmd & CMD_LIVE)
+        o->n_output += r->o->flows_out != NULL;
+    o->n_writer = o->n_output ? (unsigned)WS_MIN(r->o->writers, o->n_output) : 0;
+    return 0;
+}
+
+static void *alloc_block(void *user, size_t bytes)
+{
+    return ws_runtime_alloc(((struct run *)user)->ec.runtime, bytes, -1);
+}
+
+static void common_config(const struct run *r, struct ws_output_config *oc)
+{
+    oc->exists = r->o->overwrite ? WS_EXISTS_TRUNCATE : WS_EXISTS_REFUSE;
+    oc->channels = r->ec.workers;
+    oc->blocks = (unsigned)WS_MIN(r->o->blocks, UINT64_C(1) << 20);
+    oc->block_bytes = (uint32_t)WS_MIN(r->o->block_bytes, UINT64_C(1) << 30);
+    /* Files and net_pcap can wait for a slow disk, NICs cannot. */
+    oc->may_wait = true;
+    for (unsigned i = 0; i < r->ec.n_source; i++)
+        oc->may_wait = oc->may_wait && r->ec.source[i].source->can_wait;
+    oc->flush_ns = r->cmd == CMD_CAPTURE ? 100000000 : 1000000000;
+}
+
+static int add_output(struct run *r, const struct ws_output_config *oc, struct ws_output **out)
+{
+    char err[512];
+    static unsigned next; /* outputs are dealt round the writers */
+    struct ws_writer *w = r->out.writer[next++ % r->out.n_writer];
+    int rc = ws_writer_add_output(w, oc, alloc_block, r, out, err, sizeof(err));
+    if (rc < 0) {
+        fprintf(stderr, "wirespool: %s%s\n", err, rc == -EEXIST ? " (--overwrite replaces it)" : "");
+        return 3;
+    }
+    return 0;
+}
+
+/* Interface statistics at the end of a pcapng file: what a file itself can tell of loss. */
+static size_t pcapng_trailer(void *user, uint8_t *buf, size_t max)
+{
+    struct run *r = user;
+    size_t len = 0;
+    unsigned index = 0;
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    for (unsigned i = 0; i < r->ec.n_source; i++) {
+        struct ws_source *s = r->ec.source[i].source;
+        unsigned n;
+        const struct ws_source_iface *f = s->ops->ifaces(s, &n);
+        for (unsigned k = 0; k < n && index < r->n_iface; k++, index++) {
+            struct ws_pcapng_stats st = {
+                .iface = index,
+                .ticks = (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec,
+                .start_ticks = WS_PCAPNG_UNKNOWN,
+                .end_ticks = WS_PCAPNG_UNKNOWN,
+                .received = f[k].received,
+                .dropped = f[k].dropped,
+            };
+            if (st.received != UINT64_MAX || st.dropped != UINT64_MAX)
+                len += ws_pcapng_stats_encode(buf + len, max - len, &st);
+        }
+    }
+    return len;
+}
+
+static int prepare_merged_pcap(struct run *r, const char *path)
+{
+    struct ws_output_config oc = {
+        .kind = WS_OUTPUT_MERGED, .path = path, .commit = strcmp(path, "-") != 0, .user = r};
+    const struct ws_frame_format fmt = {.pcapng = r->out.pcapng, .us = r->o->us};
+    size_t room = ws_frame_header_room(DEVICES_MAX);
+    uint8_t *head = malloc(room);
+    if (!head)
+        return 3;
+    common_config(r, &oc);
+    /* The reader's own channel describes interfaces that turn up while reading. */
+    if (r->out.pcapng && r->ec.receivers)
+        oc.channels++;
+    oc.header_len = ws_frame_header(head, room, &fmt, r->iface, r->n_iface);
+    oc.header = head;
+    if (r->out.pcapng && (r->cmd & CMD_LIVE))
+        oc.trailer = pcapng_trailer;
+    int code = add_output(r, &oc, &r->out.pcap);
+    free(head);
+    return code;
+}
+
+/* PATH "dir/name.pcap" becomes shards in dir that begin with name. */
+static int prepare_rotating_pcap(struct run *r, const char *path)
+{
+    struct ws_output_config oc = {.kind = WS_OUTPUT_TREE, .path = r->out.pcap_dir};
+    const char *slash = strrchr(path, '/');
+    const char *base = slash ? slash + 1 : path;
+    const char *dot = strrchr(base, '.');
+    size_t dir_len = slash ? (size_t)(slash - path) : 0;
+    size_t stem_len = dot && dot > base ? (size_t)(dot - base) : strlen(base);
+
+    if (dir_len >= sizeof(r->out.pcap_dir) || stem_len >= sizeof(r->out.pcap_stem)) {
+        fprintf(stderr, "wirespool: %s: name too long\n", path);
+        return 3;
+    }
+    snprintf(r->out.pcap_dir, sizeof(r->out.pcap_dir), "%.*s", slash ? (int)dir_len : 1,
+             slash ? path : ".");
+    if (slash == path)
+        snprintf(r->out.pcap_dir, sizeof(r->out.pcap_dir), "/");
+    snprintf(r->out.pcap_stem, sizeof(r->out.pcap_stem), "%.*s", (int)stem_len, base);
+    common_config(r, &oc);
+    return add_output(r, &oc, &r->out.pcap);
+}
+
+static int prepare_streams(struct run *r, const char *path)
+{
+    struct ws_output_config oc = {.kind = WS_OUTPUT_TREE, .path = path};
+    struct stat st;
+    r->out.dir = path;
+    r->out.dir_is_new = stat(path, &st) < 0;
+    common_config(r, &oc);
+    return add_output(r, &oc, &r->out.streams);
+}
+
+static int prepare_flows(struct run *r, const char *path)
+{
+    struct ws_output_config oc = {
+        .kind = WS_OUTPUT_MERGED, .path = path, .commit = false};
+    common_config(r, &oc);
+    return add_output(r, &oc, &r->out.flows);
+}
+
+int outputs_prepare(struct run *r)
+{
+    struct ws_writer_config wc;
+    const char *pcap = pcap_path(r), *streams = streams_path(r);
+    int code = plan_writer(&wc, r->o);
+    if (code)
+        return code;
+    for (unsigned i = 0; i < r->out.n_writer; i++) {
+        int rc = ws_writer_create(&r->out.writer[i], &wc);
+        if (rc < 0) {
+            fprintf(stderr, "wirespool: writer: %s\n", strerror(-rc));
+            return 3;
+        }
+    }
+    if (pcap && (code = r->out.pcap_rotates ? prepare_rotating_pcap(r, pcap)
+                                            : prepare_merged_pcap(r, pcap)))
+        return code;
+    if (streams && (code = prepare_streams(r, streams)))
+        return code;
+    if ((r->cmd & CMD_LIVE) && r->o->flows_out && (code = prepare_flows(r, r->o->flows_out)))
+        return code;
+    return 0;
+}
+
+/* Interfaces that turned up while reading, for the packet sink. */
+static bool describe_iface(void *user, unsigned index, struct ws_pcapng_iface *out)
+{
+    struct run *r = user;
+    unsigned n;
+    const struct ws_source_iface *t = r->describer->ops->ifaces(r->describer, &n);
+    if (index >= n)
+        return false;
+    outputs_iface(out, &t[index]);
+    return true;
+}
+
+static void announce(void *user, const struct ws_packet *pkt, unsigned n)
+{
+    struct run *r = user;
+    ws_sink_pcap_announce(r->out.announce_to, pkt, n);
+}
+
+static struct ws_frame_format frame_format(const struct run *r)
+{
+    return (struct ws_frame_format){
+        .pcapng = r->out.pcapng, .us = r->o->us, .snaplen = (uint32_t)r->o->snaplen};
+}
+
+static int make_pcap_sink(struct run *r, unsigned worker, struct ws_sink **s)
+{
+    bool growing = r->out.pcapng && r->describer;
+    struct ws_sink_pcap_config pc = {
+        .channel = ws_output_channel(r->out.pcap, worker),
+        .format = frame_format(r),
+        .role = r->ec.receivers ? WS_SINK_PCAP_PACKETS : WS_SINK_PCAP_ALONE,
+        .iface = r->iface,
+        .n_iface = r->n_iface,
+        .describe = growing ? describe_iface : NULL,
+        .user = r,
+    };
+    int rc = ws_sink_pcap_create(s, &pc);
+    if (rc < 0 || !growing)
+        return rc;
+    if (pc.role == WS_SINK_PCAP_ALONE) {
+        r->out.announce_to = *s;
+        r->ec.announce = announce;
+    }
+    return 0;
+}
+
+/* The reader's sink on the output's last channel; made once, before the engine. */
+int outputs_make_announcer(struct run *r)
+{
+    if (!r->out.pcap || r->out.pcap_rotates || !r->out.pcapng || !r->ec.receivers)
+        return 0;
+    struct ws_sink_pcap_config pc = {
+        .channel = ws_output_channel(r->out.pcap, r->ec.workers),
+        .format = frame_format(r),
+        .role = WS_SINK_PCAP_ANNOUNCER,
+        .iface = r->iface,
+        .n_iface = r->n_iface,
+        .describe = r->describer ? describe_iface : NULL,
+        .user = r,
+    };
+    int rc = ws_sink_pcap_create(&r->ec.announcer, &pc);
+    if (rc < 0) {
+        fprintf(stderr, "wirespool: packet output: %s\n", strerror(-rc));
+        return 3;
+    }
+    r->out.announce_to = r->ec.announcer;
+    r->ec.announce = announce;
+    return 0;
+}
+
+static int make_rotate_sink(struct run *r, unsigned worker, struct ws_sink **s)
+{
+    struct ws_sink_rotate_config rc = {
+        .channel = ws_output_channel(r->out.pcap, worker),
+        .format = frame_format(r),
+        .stem = r->out.pcap_stem,
+        .worker = worker,
+        .workers = r->ec.workers,
+        .iface = r->iface,
+        .n_iface = r->n_iface,
+        .size_max = r->o->rotate_size,
+        .time_ns = r->o->rotate_time,
+    };
+    return ws_sink_rotate_create(s, &rc);
+}
+
+static void json_pair(struct ws_json *j, const char *key, const uint64_t v[2], unsigned dir,
+                      bool joined)
+{
+    ws_json_key(j, key);
+    ws_json_u64(j, joined ? v[0] + v[1] : v[dir]);
+}
+
+/* One finished stream file as a line of JSON (docs/formats/streams-report.md). */
+static void stream_json(struct ws_text *t, const struct ws_stream_record *rec)
+{
+    const struct ws_flow *f = rec->flow;
+    const uint64_t gaps[2] = {rec->gaps[0], rec->gaps[1]};
+    unsigned d = rec->dir;
+    struct ws_json j;
+
+    ws_json_init(&j, t);
+    ws_json_object(&j);
+    ws_json_key(&j, "file");
+    ws_json_strz(&j, rec->path);
+    ws_json_key(&j, "first_ordinal");
+    ws_json_u64(&j, f->first_ordinal[d]);
+    ws_json_key(&j, "proto");
+    if (ws_proto_name(f->key.proto))
+        ws_json_strz(&j, ws_proto_name(f->key.proto));
+    else
+        ws_json_u64(&j, f->key.proto);
+    for (unsigned end = 0; end < 2; end++) {
+        unsigned e = end ? !d : d;
+        char addr[64];
+        struct ws_text a;
+        ws_text_init(&a, addr, sizeof(addr));
+        ws_text_addr(&a, f->key.addr[e], f->key.ip_version);
+        ws_text_end(&a);
+        ws_json_key(&j, end ? "dst" : "src");
+        ws_json_strz(&j, addr);
+        ws_json_key(&j, end ? "dst_port" : "src_port");
+        ws_json_u64(&j, f->key.port[e]);
+    }
+    ws_json_key(&j, "both_directions");
+    ws_json_bool(&j, rec->joined);
+    ws_json_key(&j, "first_ts_ns");
+    ws_json_ns_str(&j, rec->first_ts_ns);
+    ws_json_key(&j, "last_ts_ns");
+    ws_json_ns_str(&j, rec->last_ts_ns);
+    ws_json_key(&j, "file_bytes");
+    ws_json_u64(&j, rec->file_bytes);
+    json_pair(&j, "bytes", rec->data_bytes, d, rec->joined);
+    json_pair(&j, "gaps", gaps, d, rec->joined);
+    json_pair(&j, "gap_bytes", rec->gap_bytes, d, rec->joined);
+    ws_json_key(&j, "shed_bytes");
+    ws_json_u64(&j, rec->shed_bytes);
+    ws_json_object_end(&j);
+    ws_text_putc(t, '\n');
+}
+
+/* Keeps a line of JSON on a finished stream file, on the worker's thread. */
+static void stream_closed(void *user, const struct ws_stream_record *rec)
+{
+    struct stream_report *rep = user;
+    char buf[WS_PATH_MAX * 6 + 1024];
+    struct ws_text t;
+
+    rep->files++;
+    rep->bytes += rec->data_bytes[0] + rec->data_bytes[1];
+    rep->gaps += rec->gaps[0] + rec->gaps[1];
+    rep->gap_bytes += rec->gap_bytes[0] + rec->gap_bytes[1];
+    if (!rep->line)
+        return;
+    if (rep->n == rep->max) {
+        size_t max = rep->max * 2;
+        struct stream_line *more = realloc(rep->line, max * sizeof(*more));
+        if (!more) {
+            rep->lost = true;
+            return;
+        }
+        rep->line = more;
+        rep->max = max;
+    }
+    ws_text_init(&t, buf, sizeof(buf));
+    stream_json(&t, rec);
+    char *text = ws_text_end(&t) < 0 ? NULL : strdup(buf);
+    if (!text) {
+        rep->lost = true;
+        return;
+    }
+    rep->line[rep->n++] =
+        (struct stream_line){rec->flow->first_ordinal[rec->dir], text};
+}
+
+static int make_stream_sink(struct run *r, unsigned worker, struct ws_sink **s)
+{
+    static const enum ws_stream_format formats[] = {
+        [FORMAT_RAW] = WS_STREAM_RAW,           [FORMAT_HEADERS] = WS_STREAM_HEADERS12,
+        [FORMAT_HEADERS32] = WS_STREAM_HEADERS32, [FORMAT_CHUNKS] = WS_STREAM_CHUNKS,
+        [FORMAT_JSON] = WS_STREAM_JSON,         [FORMAT_PCAP] = WS_STREAM_PCAP,
+    };
+    char err[256];
+    struct stream_report *rep = &r->out.report[worker];
+    struct ws_sink_stream_config sc = {
+        .channel = ws_output_channel(r->out.streams, worker),
+        .format = formats[r->o->format],
+        .name_template = r->o->template,
+        .name = {.colon = r->o->no_colon ? '_' : 0},
+        .separate = r->o->separate,
+        .file_flags = r->o->part ? WS_FILE_PART : 0,
+        .gaps_skip = r->o->gaps == 1,
+        .holes_max = r->o->holes_max,
+        .gaps_file = r->o->gaps_file,
+        .frame = frame_format(r),
+        .iface = r->iface,
+        .n_iface = r->n_iface,
+        .closed = stream_closed,
+        .user = rep,
+    };
+    if (r->out.report_streams) {
+        rep->max = 64;
+        rep->line = malloc(rep->max * sizeof(*rep->line));
+    }
+    int rc = ws_sink_stream_create(s, &sc, err, sizeof(err));
+    if (rc == -EINVAL)
+        fprintf(stderr, "wirespool: --template: %s\n", err);
+    if (rc == 0 && r->ec.workers > 1 && worker == 0 && !ws_sink_stream_names_complete(*s)) {
+        fprintf(stderr, "wirespool: this --template does not hold the whole tuple: names of two "
+                        "workers could clash; use --workers 1\n");
+        (*s)->ops->destroy(*s);
+        return -EINVAL;
+    }
+    return rc;
+}
+
+static int make_flow_lines_sink(struct run *r, unsigned worker, struct ws_sink **s)
+{
+    struct ws_sink_record_live_config lc = {
+        .channel = ws_output_channel(r->out.flows, worker),
+        .format = WS_RECORD_JSON,
+        .lengths = true,
+        .ip_bytes = true,
+        .selected_only = true,
+        .community_id = ws_community_id,
+    };
+    return ws_sink_record_live_create(s, &lc);
+}
+
+static int make_record_sink(struct run *r, unsigned worker, struct ws_sink **s)
+{
+    struct ws_sink_record_config rc = {
+        .lengths = r->out.record_lengths,
+        .ip_bytes = r->o->json || r->o->csv,
+    };
+    int code = ws_sink_record_create(s, &rc);
+    if (code == 0)
+        r->out.record[worker] = *s;
+    return code;
+}
+
+int outputs_make_sinks(void *user, unsigned worker, struct ws_sink **out)
+{
+    struct run *r = user;
+    int n = 0, rc = 0;
+    if (r->out.pcap) {
+        rc = r->out.pcap_rotates ? make_rotate_sink(r, worker, &out[n])
+                                 : make_pcap_sink(r, worker, &out[n]);
+        n += rc == 0;
+    }
+    if (rc == 0 && r->out.streams) {
+        rc = make_stream_sink(r, worker, &out[n]);
+        n += rc == 0;
+    }
+    if (rc == 0 && r->out.flows) {
+        rc = make_flow_lines_sink(r, worker, &out[n]);
+        n += rc == 0;
+    }
+    if (rc == 0 && r->out.want_records) {
+        rc = make_record_sink(r, worker, &out[n]);
+        n += rc == 0;
+    }
+    if (rc == 0)
+        return n;
+    for (int i = 0; i < n; i++)
+        out[i]->ops->destroy(out[i]);
+    return rc;
+}
+
+static int by_ordinal(const void *a, const void *b)
+{
+    const struct stream_line *x = a, *y = b;
+    return x->ordinal < y->ordinal ? -1 : x->ordinal > y->ordinal ? 1 : strcmp(x->text, y->text);
+}
+
+/* The line with its FlowID, which is known only now, put in front. */
+static void print_line(const struct stream_line *l, const struct flow_list *flows)
+{
+    uint64_t id = flow_list_id(flows, l->ordinal);
+    printf("{\"flow_id\":%" PRIu64 ",%s", id, l->text + 1);
+}
+
+int outputs_print_streams(struct run *r, const struct flow_list *flows)
+{
+    struct stream_line *all;
+    size_t n = 0, at = 0;
+    bool lost = false;
+
+    for (unsigned w = 0; w < r->ec.workers; w++) {
+        n += r->out.report[w].n;
+        lost |= r->out.report[w].lost;
+    }
+    all = malloc((n ? n : 1) * sizeof(*all));
+    if (!all || lost) {
+        free(all);
+        fprintf(stderr, "wirespool: the report of streams is incomplete: out of memory\n");
+        return 1;
+    }
+    for (unsigned w = 0; w < r->ec.workers; w++)
+        for (size_t i = 0; i < r->out.report[w].n; i++)
+            all[at++] = r->out.report[w].line[i];
+    qsort(all, n, sizeof(*all), by_ordinal);
+    for (size_t i = 0; i < n; i++)
+        print_line(&all[i], flows);
+    free(all);
+    return 0;
+}
+
+void outputs_chown(struct outputs *o, uid_t uid, gid_t gid)
+{
+    if (o->dir && o->dir_is_new && chown(o->dir, uid, gid) < 0)
+        fprintf(stderr, "wirespool: %s: %s\n", o->dir, strerror(errno));
+}
+
+bool outputs_all_failed(const struct outputs *o)
+{
+    unsigned suspended = 0;
+    for (unsigned i = 0; i < o->n_writer; i++)
+        suspended += ws_writer_suspended(o->writer[i]);
+    return o->n_output && suspended >= o->n_output;
+}
+
+void outputs_fini(struct outputs *o)
+{
+    for (unsigned i = 0; i < o->n_writer; i++)
+        if (o->writer[i])
+            ws_writer_destroy(o->writer[i]);
+    for (unsigned w = 0; w < WS_WORKERS_MAX; w++) {
+        for (size_t i = 0; i < o->report[w].n; i++)
+            free(o->report[w].line[i].text);
+        free(o->report[w].line);
+    }
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Outputs of a run: writers, files, and each worker's sinks. */
+#ifndef WS_APP_OUTPUTS_H
+#define WS_APP_OUTPUTS_H
+
+#include <sys/types.h>
+
+#include "engine/engine.h"
+#include "format/pcapng.h"
+#include "sink/record.h"
+
+struct run;
+struct flow_list;
+
+/* A finished stream file, for the report of streams --json. */
+struct stream_line {
+    uint64_t ordinal;   /* of its direction's first packet: the order of the report */
+    char *text;         /* heap */
+};
+
+struct stream_report {
+    struct stream_line *line;
+    size_t n, max;
+    uint64_t files, bytes, gaps, gap_bytes;
+    bool lost; /* memory ran out: the report is short */
+};
+
+struct outputs {
+    struct ws_writer *writer[WS_WRITERS_MAX];
+    unsigned n_writer;
+    struct ws_output *pcap, *streams, *flows;
+    bool pcap_rotates, pcapng;
+    unsigned n_output;
+    const char *dir;        /* made by us: handed to -U's user */
+    bool dir_is_new;
+    char pcap_dir[1024], pcap_stem[512]; /* of rotating shards */
+    struct ws_sink *announce_to;  /* packet sink that describes interfaces, or NULL */
+    struct ws_sink *record[WS_WORKERS_MAX]; /* keep the flow records; destroyed with the engine */
+    bool want_records;      /* keep flow records for the end */
+    bool record_lengths;    /* with stream lengths and gaps */
+    bool report_streams;    /* keep a line a stream file */
+    struct stream_report report[WS_WORKERS_MAX];
+};
+
+/* An input interface as pcapng describes it (nanosecond stamps). */
+void outputs_iface(struct ws_pcapng_iface *out, const struct ws_source_iface *in);
+
+/* Decides which outputs there are and so how many writers run. 0 or exit code. */
+int outputs_count(struct run *r);
+
+/* Makes writers and outputs; files and directories are opened here. 0 or exit code. */
+int outputs_prepare(struct run *r);
+
+/* Makes the reader's own packet sink where interfaces may turn up while reading. 0 or exit code. */
+int outputs_make_announcer(struct run *r);
+
+/* ws_engine_config.make_sinks; user is the run. */
+int outputs_make_sinks(void *user, unsigned worker, struct ws_sink **out);
+
+/* Prints the report of finished stream files as JSON lines, in order of first packets. */
+int outputs_print_streams(struct run *r, const struct flow_list *flows);
+
+void outputs_chown(struct outputs *o, uid_t uid, gid_t gid);
+
+/* True when there were outputs and every one of them ended suspended. */
+bool outputs_all_failed(const struct outputs *o);
+
+void outputs_fini(struct outputs *o);
+
+#endif

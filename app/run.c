@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* One run of the engine on behalf of a command. */
+#include "app/run.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <inttypes.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <dirent.h>
+#include <unistd.h>
+
+#include "app/plan.h"
+#include "app/progress.h"
+#include "base/log.h"
+#include "engine/ledger.h"
+#include "ws_config.h"
+#if WS_HAVE_DPDK
+#include "source/port.h"
+#endif
+
+/* The run that signals act on; set by the main thread around the engine's life. */
+static struct ws_engine *_Atomic signalled_engine;
+static volatile sig_atomic_t signals_seen;
+
+static void on_signal(int sig)
+{
+    struct ws_engine *e = atomic_load(&signalled_engine);
+    (void)sig;
+    signals_seen++;
+    if (!e)
+        return;
+    if (signals_seen == 1)
+        ws_engine_stop(e);
+    else
+        ws_engine_abort(e);
+}
+
+static int64_t steady_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
+}
+
+static void catch_signals(void)
+{
+    struct sigaction sa = {.sa_handler = on_signal};
+    sigemptyset(&sa.sa_mask);
+    sigaction(SIGINT, &sa, NULL);
+    sigaction(SIGTERM, &sa, NULL);
+    sa.sa_handler = SIG_IGN;
+    sigaction(SIGPIPE, &sa, NULL); /* a closed pipe is a write error, said and counted */
+}
+
+int run_init(struct run *r, const struct options *o, enum command cmd, const char *name)
+{
+    memset(r, 0, sizeof(*r));
+    r->o = o;
+    r->cmd = cmd;
+    r->name = name;
+    return plan_engine(&r->ec, o, cmd);
+}
+
+/* Gives up root for good. Files that are opened later are this user's. */
+static int become_user(struct run *r)
+{
+    if (!r->o->user)
+        return 0;
+    struct passwd *pw = getpwnam(r->o->user);
+    if (!pw) {
+        fprintf(stderr, "wirespool: -U %s: no such user\n", r->o->user);
+        return 2;
+    }
+    outputs_chown(&r->out, pw->pw_uid, pw->pw_gid);
+    if (initgroups(pw->pw_name, pw->pw_gid) < 0 || setgid(pw->pw_gid) < 0 ||
+        setuid(pw->pw_uid) < 0) {
+        fprintf(stderr, "wirespool: -U %s: %s\n", r->o->user, strerror(errno));
+        return 3;
+    }
+    return 0;
+}
+
+static int start_plain_runtime(struct run *r)
+{
+    char err[512];
+    struct ws_runtime_config rc = {
+        .threads = r->ec.workers + r->ec.receivers + r->out.n_writer,
+        .hugepages = r->o->hugepages,
+    };
+    if (r->ec.runtime || ws_runtime_start(&r->ec.runtime, &rc, err, sizeof(err)) == 0)
+        return 0;
+    fprintf(stderr, "wirespool: %s\n", err);
+    return 3;
+}
+
+static int start_ports(struct run *r)
+{
+#if WS_HAVE_DPDK
+    char err[512];
+    for (unsigned i = 0; i < r->n_port; i++) {
+        if (ws_port_start(r->port[i], err, sizeof(err)) < 0) {
+            fprintf(stderr, "wirespool: %s\n", err);
+            return 3;
+        }
+    }
+#else
+    (void)r;
+#endif
+    return 0;
+}
+
+static void stop_ports(struct run *r)
+{
+#if WS_HAVE_DPDK
+    for (unsigned i = 0; i < r->n_port; i++)
+        ws_port_stop(r->port[i]);
+#else
+    (void)r;
+#endif
+}
+
+/* Waits for the end with progress; stops after --duration. */
+static void watch(struct run *r)
+{
+    struct progress progress;
+    int64_t start = steady_ns();
+    progress_init(&progress, r->o->quiet);
+    while (!ws_engine_wait(r->engine, 50000000)) {
+        progress_update(&progress, r->engine);
+        if (r->o->duration && steady_ns() - start >= r->o->duration)
+            ws_engine_stop(r->engine);
+    }
+    progress_end(&progress);
+    r->elapsed_ns = steady_ns() - start;
+}
+
+int run_execute(struct run *r)
+{
+    char err[512];
+    struct ws_engine_gauges g;
+    int code;
+
+    if ((code = outputs_count(r)) || (code = start_plain_runtime(r)) ||
+        (code = outputs_prepare(r)) || (code = outputs_make_announcer(r)))
+        return code;
+    r->ec.make_sinks = outputs_make_sinks;
+    r->ec.user = r;
+    memcpy(r->ec.writer, r->out.writer, sizeof(r->ec.writer));
+    r->ec.n_writer = r->out.n_writer;
+    if (ws_engine_create(&r->engine, &r->ec, err, sizeof(err)) < 0) {
+        r->ec.n_source = 0; /* closed by the engine */
+        fprintf(stderr, "wirespool: %s\n", err);
+        return 3;
+    }
+    if ((code = become_user(r)) || (code = start_ports(r)))
+        return code;
+    catch_signals();
+    atomic_store(&signalled_engine, r->engine);
+    if (signals_seen)
+        ws_engine_stop(r->engine);
+    if (ws_engine_start(r->engine, err, sizeof(err)) < 0) {
+        fprintf(stderr, "wirespool: %s\n", err);
+        code = 3;
+    }
+    if (!code)
+        watch(r);
+    ws_engine_join(r->engine);
+    atomic_store(&signalled_engine, NULL);
+    stop_ports(r);
+    ws_engine_counters(r->engine, &r->sum);
+    ws_engine_gauges(r->engine, &g);
+    r->damaged |= g.source_damaged;
+    r->interrupted = g.stopping;
+    r->aborted = g.aborted;
+    return code;
+}
+
+/* Why there may be nothing. */
+static void explain_nothing(const struct run *r)
+{
+    uint64_t received = ws_count_get(&r->sum, WS_C_RX_PACKETS);
+    if (received == 0) {
+        fprintf(stderr, "wirespool: 0 packets: %s\n",
+                r->cmd & CMD_FILES || r->cmd == CMD_REPLAY
+                    ? "the input holds none"
+                    : "is the interface up, is it the mirror port, is there traffic?");
+    } else if (ws_count_get(&r->sum, WS_C_FILTERED) == received) {
+        fprintf(stderr,
+                "wirespool: 0 packets left of %" PRIu64
+                ": the filter expression or time range matches none (on VLAN-tagged traffic write "
+                "'vlan and ...')\n",
+                received);
+    }
+}
+
+static int print_stats(struct run *r)
+{
+    int code = 0;
+    if (r->o->stats)
+        ws_ledger_print(stderr, &r->sum);
+    if (r->o->stats_json) {
+        FILE *f = strcmp(r->o->stats_json, "-") == 0 ? stderr : fopen(r->o->stats_json, "w");
+        if (!f) {
+            fprintf(stderr, "wirespool: %s: %s\n", r->o->stats_json, strerror(errno));
+            return 3;
+        }
+        ws_ledger_print_json(f, &r->sum);
+        if (f != stderr && fclose(f) != 0) {
+            fprintf(stderr, "wirespool: %s: %s\n", r->o->stats_json, strerror(errno));
+            code = 3;
+        }
+    }
+    return code;
+}
+
+/* A line for each cause of loss that is ours. */
+static void say_losses(const struct run *r)
+{
+    static const enum ws_counter ours[] = {
+        WS_C_PORT_MISSED,       WS_C_PORT_NOMBUF,      WS_C_SHED_STEER,
+        WS_C_SHED_FLOW,         WS_C_FLOW_RECORDS_LOST, WS_C_SHED_BLOCK_PACKETS,
+        WS_C_SHED_BLOCK_BYTES,  WS_C_WRITE_LOST_BYTES, WS_C_WRITE_LOST_PACKETS,
+    };
+    for (size_t i = 0; i < WS_ARRAY_SIZE(ours); i++) {
+        uint64_t n = ws_count_get(&r->sum, ours[i]);
+        if (n)
+            fprintf(stderr, "wirespool: lost %" PRIu64 " %s: %s\n", n,
+                    ws_counter_info[ours[i]].unit, ws_counter_info[ours[i]].help);
+    }
+}
+
+int run_verdict(struct run *r)
+{
+    struct ws_ledger_equation eq[WS_LEDGER_EQUATIONS];
+    int code = print_stats(r);
+
+    if (!r->o->quiet)
+        explain_nothing(r);
+    for (unsigned i = 0; i < r->out.n_writer; i++) {
+        const char *first = ws_writer_first_error(r->out.writer[i]);
+        if (first && *first) {
+            fprintf(stderr, "wirespool: first write error: %s\n", first);
+            code = WS_MAX(code, 1);
+        }
+    }
+    if (ws_ledger_lost(&r->sum)) {
+        say_losses(r);
+        code = WS_MAX(code, 1);
+    }
+    if (outputs_all_failed(&r->out))
+        code = 3;
+    if (r->aborted) {
+        fprintf(stderr, "wirespool: aborted: output is incomplete\n");
+        code = WS_MAX(code, 1);
+    } else if (ws_ledger_check(&r->sum, eq)) {
+        for (unsigned i = 0; i < WS_LEDGER_EQUATIONS; i++)
+            if (eq[i].left != eq[i].right)
+                fprintf(stderr, "wirespool: ledger mismatch: %s: %" PRIu64 " != %" PRIu64 "\n",
+                        eq[i].name, eq[i].left, eq[i].right);
+        code = WS_MAX(code, 1);
+    }
+    if (r->damaged)
+        code = WS_MAX(code, 1);
+    return code;
+}
+
+static void remove_scratch(struct run *r)
+{
+    DIR *d = r->scratch ? opendir(r->scratch) : NULL;
+    for (struct dirent *e; d && (e = readdir(d));)
+        if (e->d_name[0] != '.')
+            unlinkat(dirfd(d), e->d_name, 0);
+    if (d) {
+        closedir(d);
+        rmdir(r->scratch);
+    }
+    free(r->scratch);
+}
+
+void run_fini(struct run *r)
+{
+    if (r->engine) {
+        ws_engine_destroy(r->engine);
+    } else {
+        for (unsigned i = 0; i < r->ec.n_source; i++)
+            r->ec.source[i].source->ops->close(r->ec.source[i].source);
+    }
+#if WS_HAVE_DPDK
+    for (unsigned i = 0; i < r->n_port; i++)
+        ws_port_close(r->port[i]);
+#endif
+    outputs_fini(&r->out);
+    if (r->ec.runtime)
+        ws_runtime_stop(r->ec.runtime);
+    plan_free(&r->ec);
+    remove_scratch(r);
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* One run of the engine on behalf of a command: inputs, outputs, threads, signals, progress, verdict. */
+#ifndef WS_APP_RUN_H
+#define WS_APP_RUN_H
+
+#include "app/options.h"
+#include "app/outputs.h"
+#include "engine/engine.h"
+
+#define DEVICES_MAX 64u
+
+struct ws_port;
+
+struct run {
+    const struct options *o;
+    enum command cmd;
+    const char *name;           /* of the command, for messages */
+    struct ws_engine_config ec;
+    struct ws_engine *engine;
+    struct outputs out;
+    struct ws_port *port[DEVICES_MAX];
+    unsigned n_port;
+    struct ws_pcapng_iface iface[DEVICES_MAX]; /* input interfaces known at the start */
+    unsigned n_iface;
+    char *scratch;              /* directory of unpacked replay inputs, or NULL */
+    struct ws_source *describer; /* source whose interface table may grow */
+    struct ws_counters sum;     /* after the run */
+    bool damaged, interrupted, aborted;
+    int64_t elapsed_ns;
+};
+
+/* Prepares r for a command: engine configuration of its options. 0 or exit code. */
+int run_init(struct run *r, const struct options *o, enum command cmd, const char *name);
+
+/* Opens the capture files (positionals and -r) as one source on the right thread. 0 or exit code. */
+int run_open_files(struct run *r);
+
+/* Opens devices and interfaces (capture) or the files as net_pcap devices (replay). Starts the runtime first,
+ * since devices need EAL. 0 or exit code. */
+int run_open_devices(struct run *r);
+
+/* Starts the runtime when it is not yet, makes the outputs, runs the engine to its end, with progress and signals, and
+ * takes the counters. The engine stays for reading records until run_fini(). 0 or exit code. */
+int run_execute(struct run *r);
+
+/* The exit code of a run that ended: 0, 1 (damaged input, loss by us, ledger mismatch) or 3 (outputs failed). Prints the
+ * reasons, and --stats. */
+int run_verdict(struct run *r);
+
+void run_fini(struct run *r);
+
+#endif

@@ -365,7 +365,7 @@ int ws_engine_create(struct ws_engine **out, const struct ws_engine_config *cfg,
 static int launch(struct ws_engine *e, unsigned thread, const char *kind, unsigned n,
                   int (*fn)(void *), void *arg, char *err, size_t err_len)
 {
-    char name[16];
+    char name[32];
     snprintf(name, sizeof(name), "ws-%s%u", kind, n);
     int rc = ws_runtime_launch(e->cfg.runtime, thread, name, fn, arg);
     if (rc < 0)

@@ -358,7 +358,8 @@ void ws_flow_stage_burst(struct ws_flow_stage *fs, const struct ws_packet *const
         hash[n_key] = ws_flow_table_hash(fs->table, key[n_key]);
         n_key++;
     }
-    ws_flow_table_lookup_burst(fs->table, key, hash, n_key, flow);
+    if (n_key)
+        ws_flow_table_lookup_burst(fs->table, key, hash, n_key, flow);
     fs->stale = false;
     for (unsigned i = 0; i < n; i++) {
         if (has_flow(pkt[i])) {

@@ -355,6 +355,7 @@ struct ws_receive *ws_receive_init(void *mem, const struct ws_receive_config *cf
     r->clock_ns = INT64_MIN;
     ws_steer_init(&r->steer, at, cfg->copy_chunks, SOURCE_MARKS);
     at += ws_align_up(ws_steer_bytes(cfg->copy_chunks, SOURCE_MARKS), 64);
+    r->cfg.frag.decode = &r->cfg.decode;
     r->frag = ws_frag_init(at, &r->cfg.frag, r->counters, &frag_ops, r);
     return r;
 }

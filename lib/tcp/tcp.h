@@ -62,14 +62,18 @@ struct ws_tcp_segment {
 /* What an observer can ask for; the reassembler skips the rest. */
 enum ws_tcp_want {
     WS_TCP_WANT_DATA = 1,     /* ordered bytes and gaps with content */
-    WS_TCP_WANT_SEGMENT = 2,  /* each segment in arrival order with its 64-bit offset */
+    WS_TCP_WANT_SEGMENT = 2,  /* each segment in arrival order with its 64-bit offset; retransmissions
+                                 too, refused payload not */
     WS_TCP_WANT_GAPS = 4,     /* gaps and lengths only: ranges are tracked, bytes not stored */
 };
 
 struct ws_tcp_conn;
 
 /* Called from ws_tcp_push()/ws_tcp_close(), in stream order per direction for data and gap. Data pointers
- * are borrowed for the call. Any member may be NULL. off is the stream offset of data[0]. */
+ * are borrowed for the call. Any member may be NULL. off is the stream offset of data[0].
+ * The offset of segment() counts from ISN + 1; in a direction begun midstream from the first payload byte
+ * captured, so that earlier bytes that come later have negative ones (and the stream's
+ * offset 0, the lowest byte, may differ). */
 struct ws_tcp_ops {
     void (*data)(void *flow, unsigned dir, uint64_t off, const uint8_t *data, uint32_t len,
                  const struct ws_tcp_meta *meta, void *user);
@@ -103,26 +107,28 @@ size_t ws_tcp_bytes(const struct ws_tcp_config *cfg);
 struct ws_tcp *ws_tcp_init(void *mem, const struct ws_tcp_config *cfg,
                            struct ws_counters *counters, const struct ws_tcp_ops *ops, void *user);
 
-/* One direction's state; all zero is a fresh one. The layout is private to lib/tcp. */
+/* One direction's state; all zero is a fresh one. The layout is private to lib/tcp. Positions are
+ * 64-bit and internal (lib/tcp/seq.h); base is that of stream offset 0. */
 struct ws_tcp_dir {
-    uint64_t next;        /* internal 64-bit position of the next byte to deliver */
-    uint64_t base;        /* internal position of stream offset 0 */
-    uint64_t top;         /* highest position seen + 1 */
-    uint64_t fin;         /* position of the FIN when known */
-    uint64_t acked;       /* highest position the peer acknowledged */
-    int64_t hold_until_ns; /* midstream hold */
-    uint32_t root;        /* held segments, index + 1 */
-    uint32_t held_nodes;
-    uint32_t held_bytes;
-    uint32_t window;      /* last advertised, scaled */
-    uint32_t isn;
-    uint16_t flags;
-    uint8_t wscale;
-    uint8_t reserved;
+    uint64_t next;         /* next byte to deliver; while a midstream direction waits: lowest seen */
+    uint64_t base;         /* stream offset 0 */
+    uint64_t top;          /* highest seen + 1 */
+    uint64_t fin;          /* the FIN, when known: the end of the stream */
+    uint64_t acked;        /* highest position the peer acknowledged */
+    int64_t hold_until_ns; /* packet time that ends the midstream wait */
+    uint32_t seq0;         /* anchor between sequence numbers and positions */
+    uint32_t root, head;   /* held segments: treap and list (held.h) */
+    uint32_t held_nodes, held_bytes;
+    uint32_t window;       /* last advertised, scaled */
+    uint32_t far_seq;      /* where the last refused far segment ended */
+    uint32_t ack_raw;      /* the peer's last ACK number while there is no anchor */
     uint64_t gap_bytes;
     uint32_t gaps;
-    uint32_t spare;
+    uint16_t flags;
+    uint8_t wscale;        /* of its SYN: shift + 1, 0 none */
+    uint8_t far_count;
 };
+static_assert(sizeof(struct ws_tcp_dir) == 96, "one and a half cache lines");
 
 /* A connection: zero it to start afresh. */
 struct ws_tcp_conn {
@@ -131,8 +137,8 @@ struct ws_tcp_conn {
     struct {
         uint64_t ordinal, frame_bytes;
         int64_t ts_ns;
-        uint32_t isn, packets;
-        uint8_t dir, state, pad[6];
+        uint32_t isn, ack, packets;
+        uint8_t dir, state, wscale, pad;
     } candidate;
     uint8_t state;        /* enum ws_tcp_state */
     uint8_t history_len;
@@ -141,7 +147,7 @@ struct ws_tcp_conn {
     uint8_t orig;         /* direction of the originator once known */
     uint8_t orig_known;
     uint8_t events;       /* bit per enum ws_tcp_event that occurred */
-    uint8_t pad;
+    uint8_t closed;       /* ws_tcp_close() was called */
 };
 
 /* State of the connection as the observer knows it. */

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Overlap policies on undelivered bytes: which copy wins, and holding out-of-order runs by them. */
+#include "tcp/internal.h"
+
+/* The rules of Novak and Sturges, "Target-Based TCP Stream Reassembly" (2007), by the ranges of the two
+ * segments as they were sent. Windows here is the older one, which does as BSD does; Vista and later
+ * keep the first copy: Suricata's and Snort's documentation map them the same way. */
+bool ws_overlap_new_wins(enum ws_overlap policy, uint64_t new_from, uint64_t new_to,
+                         uint64_t old_from, uint64_t old_to)
+{
+    bool before = new_from < old_from, same = new_from == old_from;
+    switch (policy) {
+    case WS_OVERLAP_LAST:
+        return true;
+    case WS_OVERLAP_BSD:
+    case WS_OVERLAP_WINDOWS:
+        return before;
+    case WS_OVERLAP_LINUX:
+        return before || (same && new_to > old_to);
+    case WS_OVERLAP_OLD_LINUX:
+        return before || (same && new_to >= old_to);
+    case WS_OVERLAP_SOLARIS:
+        return new_to > old_to || (new_to == old_to && (before || same));
+    case WS_OVERLAP_FIRST:
+        break;
+    }
+    return false;
+}
+
+enum ws_overlap_fate ws_overlap_decide(const struct ws_tcp *t, uint32_t i,
+                                       const struct ws_tcp_run *r, uint64_t to)
+{
+    const struct ws_held_node *n = ws_held_node(&t->pool, i);
+    /* a hole is not a copy of anything: captured bytes win over it, whatever the policy */
+    if (!r->data)
+        return WS_OVERLAP_HOLE_LOSES;
+    if (n->kind == WS_HELD_HOLE)
+        return WS_OVERLAP_HOLE_FILLED;
+    if (n->kind != WS_HELD_DATA ||
+        ws_held_equal(&t->pool, i, (uint32_t)(r->from - n->pos), (uint32_t)(to - r->from),
+                      r->data + (r->from - r->seg_from)))
+        return WS_OVERLAP_SAME;
+    return ws_overlap_new_wins(t->cfg.overlap, r->seg_from, r->seg_to, n->seg_pos,
+                               n->seg_pos + n->seg_len)
+               ? WS_OVERLAP_NEW
+               : WS_OVERLAP_OLD;
+}
+
+void ws_overlap_count(struct ws_tcp *t, struct ws_tcp_run *r, enum ws_overlap_fate fate,
+                      uint64_t len)
+{
+    if (fate == WS_OVERLAP_SAME) {
+        ws_tcp_note(t, WS_C_PAYLOAD_DUPLICATE, len);
+    } else if (fate == WS_OVERLAP_NEW || fate == WS_OVERLAP_OLD) {
+        ws_tcp_note(t, WS_C_PAYLOAD_OVERLAP, len);
+        r->differed = true;
+    }
+}
+
+/* The kind of node that a run becomes. */
+static enum ws_held_kind kind_of(const struct ws_tcp *t, const struct ws_tcp_run *r)
+{
+    if (!r->data)
+        return WS_HELD_HOLE;
+    return t->cfg.want & WS_TCP_WANT_DATA ? WS_HELD_DATA : WS_HELD_RANGE;
+}
+
+/* Grows the node before succ over [r->from, to) when both are ranges without bytes: they are only
+ * counted, so a long out-of-order run needs one node. */
+static bool extend_range(struct ws_tcp *t, struct ws_tcp_dir *d, uint32_t succ,
+                         struct ws_tcp_run *r, uint64_t to)
+{
+    uint32_t len = (uint32_t)(to - r->from);
+    if (!d->head || succ == d->head)
+        return false;
+    struct ws_held_node *n =
+        ws_held_node(&t->pool, ws_held_node(&t->pool, succ ? succ : d->head)->prev);
+    if (n->kind != WS_HELD_RANGE || ws_held_end(n) != r->from || n->len > UINT32_MAX / 2)
+        return false;
+    n->len += len;
+    d->held_bytes += len;
+    t->pool.bytes += len;
+    r->from = to;
+    return true;
+}
+
+/* Holds [r->from, to), which no node covers, before node succ. */
+static bool hold_free(struct ws_tcp *t, struct ws_tcp_dir *d, uint32_t succ, struct ws_tcp_run *r,
+                      uint64_t to)
+{
+    enum ws_held_kind kind = kind_of(t, r);
+    if (kind == WS_HELD_RANGE && extend_range(t, d, succ, r, to))
+        return true;
+    while (r->from < to) {
+        uint64_t most = kind == WS_HELD_DATA ? WS_HELD_PIECE : UINT32_MAX / 2;
+        uint32_t len = (uint32_t)WS_MIN(to - r->from, most);
+        struct ws_tcp_meta meta = *r->meta;
+        meta.piece = r->from != r->seg_from;
+        if (d->held_nodes >= t->cfg.dir_nodes_max ||
+            (kind == WS_HELD_DATA && d->held_bytes + (uint64_t)len > t->cfg.dir_bytes_max))
+            return false;
+        struct ws_held_new w = {
+            .pos = r->from,
+            .seg_pos = r->seg_from,
+            .data = r->data ? r->data + (r->from - r->seg_from) : NULL,
+            .len = len,
+            .seg_len = (uint32_t)(r->seg_to - r->seg_from),
+            .kind = kind,
+            .cause = r->cause,
+            .meta = &meta,
+        };
+        if (!ws_held_add(&t->pool, d, succ, &w))
+            return false;
+        r->from += len;
+    }
+    return true;
+}
+
+bool ws_overlap_hold(struct ws_tcp *t, struct ws_tcp_dir *d, struct ws_tcp_run *r)
+{
+    uint32_t i = ws_held_find(&t->pool, d, r->from);
+    while (r->from < r->to) {
+        struct ws_held_node *n = i ? ws_held_node(&t->pool, i) : NULL;
+        if (!n || n->pos >= r->to)
+            return hold_free(t, d, i, r, r->to);
+        if (n->pos > r->from && !hold_free(t, d, i, r, n->pos))
+            return false;
+        uint64_t to = WS_MIN(r->to, ws_held_end(n));
+        uint32_t after = n->next;
+        enum ws_overlap_fate fate = ws_overlap_decide(t, i, r, to);
+        if (fate == WS_OVERLAP_NEW || fate == WS_OVERLAP_HOLE_FILLED) {
+            bool splits = n->pos < r->from && to < ws_held_end(n);
+            bool stays = to < ws_held_end(n); /* what lies behind, as i or as a new node */
+            if (!ws_held_carve(&t->pool, d, i, r->from, to))
+                return false;
+            ws_overlap_count(t, r, fate, to - r->from);
+            if (splits)
+                after = ws_held_node(&t->pool, i)->next;
+            else if (stays)
+                after = i;
+            if (!hold_free(t, d, after, r, to))
+                return false;
+        } else {
+            ws_overlap_count(t, r, fate, to - r->from);
+            r->from = to;
+        }
+        i = after;
+    }
+    return true;
+}

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The way of a segment: the straight path of in-order bytes, then everything else; and the end. */
+#include "tcp/internal.h"
+
+const struct ws_tcp_config ws_tcp_defaults = {
+    .overlap = WS_OVERLAP_FIRST,
+    .nodes_max = 262144,
+    .bytes_max = UINT64_C(256) << 20,
+    .dir_bytes_max = UINT64_C(16) << 20,
+    .dir_nodes_max = 16384,
+    .jump_max = UINT64_C(16) << 20,
+    .midstream_bytes = UINT64_C(64) << 10,
+    .midstream_ns = INT64_C(1000000000),
+    .want = WS_TCP_WANT_DATA,
+};
+
+size_t ws_tcp_bytes(const struct ws_tcp_config *cfg)
+{
+    return ws_align_up(sizeof(struct ws_tcp), WS_CACHE_LINE) + ws_held_pool_bytes(cfg);
+}
+
+struct ws_tcp *ws_tcp_init(void *mem, const struct ws_tcp_config *cfg,
+                           struct ws_counters *counters, const struct ws_tcp_ops *ops, void *user)
+{
+    struct ws_tcp *t = mem;
+    *t = (struct ws_tcp){.cfg = *cfg, .counters = counters, .ops = *ops, .user = user};
+    if (!(cfg->want & WS_TCP_WANT_DATA))
+        t->ops.data = NULL;
+    if (!(cfg->want & WS_TCP_TRACK))
+        t->ops.gap = NULL;
+    if (!(cfg->want & WS_TCP_WANT_SEGMENT))
+        t->ops.segment = NULL;
+    ws_held_pool_init(&t->pool, (uint8_t *)mem + ws_align_up(sizeof(*t), WS_CACHE_LINE), cfg);
+    return t;
+}
+
+/* Neither in the known sequence space nor near it: dropped and counted, unless the direction has gone
+ * there for good (we lost more than the reach), which WS_TCP_FAR_RUN segments in a row show. Returns
+ * whether the segment is to be taken, with a gap up to *pos. */
+static bool far_segment(struct ws_tcp_ctx *x, unsigned dir, uint64_t *pos)
+{
+    const struct ws_tcp_segment *s = x->seg;
+    struct ws_tcp_dir *d = &x->c->dir[dir];
+    int32_t off = ws_seq_diff(s->meta.seq, d->far_seq);
+    bool near = d->far_count && off > -WS_TCP_FAR_NEAR && off < WS_TCP_FAR_NEAR;
+
+    d->far_count = near ? (uint8_t)(d->far_count + 1) : 1;
+    d->far_seq = s->meta.seq + s->wire_len;
+    ws_conn_event(x, dir, WS_TCP_EV_FAR_SEGMENT);
+    if (d->far_count < WS_TCP_FAR_RUN || d->flags & (DIR_FIN | DIR_SYNDATA) ||
+        x->c->state == WS_TCP_RESET || x->c->state == WS_TCP_CLOSED)
+        return false;
+    d->far_count = 0;
+    if (d->flags & DIR_HOLD)
+        ws_deliver_start(x, dir);
+    if (*pos < d->next)
+        *pos += UINT64_C(1) << 32; /* more than 2 GiB ahead */
+    if (x->t->cfg.want & WS_TCP_TRACK) {
+        ws_deliver_flush(x, dir, WS_GAP_NEVER_SEEN);
+        ws_deliver_gap(x, dir, *pos, WS_GAP_NEVER_SEEN);
+    } else {
+        d->next = *pos;
+    }
+    return true;
+}
+
+/* Whether a segment that would be held acknowledges something near what its peer sends. A stray of an
+ * older connection on the tuple does not (RFC 5961 section 5). */
+static bool ack_plausible(const struct ws_tcp_ctx *x, unsigned dir)
+{
+    const struct ws_tcp_dir *p = &x->c->dir[dir ^ 1];
+    if (!(x->seg->meta.flags & WS_TCP_ACK) || !(p->flags & DIR_SYNCED))
+        return true;
+    uint64_t near = WS_MAX(p->next, p->flags & DIR_ACKED ? p->acked : 0);
+    uint64_t ack = ws_seq_extend(p->seq0, near, x->seg->meta.ack);
+    uint64_t reach = ws_tcp_reach(x->t, x->c, dir ^ 1);
+    return ack > near ? ack - near <= reach : near - ack <= reach;
+}
+
+/* Whether the byte at pos is the last one that its sender sent, seen before. */
+static bool keep_alive(const struct ws_tcp_ctx *x, unsigned dir, uint64_t pos)
+{
+    const struct ws_tcp_dir *d = &x->c->dir[dir];
+    if (pos + 1 == d->next)
+        return true;
+    uint32_t i = pos + 1 == d->top ? ws_held_find(&x->t->pool, d, pos) : 0;
+    return i && ws_held_node(&x->t->pool, i)->pos <= pos;
+}
+
+/* Payload and FIN of a segment whose direction has an anchor. */
+static void take_payload(struct ws_tcp_ctx *x, unsigned dir, uint32_t seq, bool fin)
+{
+    struct ws_tcp *t = x->t;
+    struct ws_tcp_conn *c = x->c;
+    struct ws_tcp_dir *d = &c->dir[dir];
+    const struct ws_tcp_segment *s = x->seg;
+    const bool hold = d->flags & DIR_HOLD, track = t->cfg.want & WS_TCP_TRACK;
+    uint32_t len = ws_tcp_captured(s);
+    uint64_t pos = ws_seq_extend(d->seq0, d->next, seq), end = pos + s->wire_len;
+    uint64_t reach = ws_tcp_reach(t, c, dir);
+
+    if (pos > d->next + reach || end + reach < d->next ||
+        (pos > d->next && !ack_plausible(x, dir))) {
+        if (!far_segment(x, dir, &pos)) {
+            ws_tcp_note(t, WS_C_REFUSED_WINDOW, len);
+            return;
+        }
+        end = pos + s->wire_len;
+    }
+    d->far_count = 0;
+
+    /* A keep-alive repeats the last byte with any value (RFC 9293 section 3.8.4); also at the ISN. */
+    if (len == 1 && s->wire_len == 1 && !fin && !hold && keep_alive(x, dir, pos)) {
+        ws_tcp_note(t, WS_C_REFUSED_KEEPALIVE, 1);
+        return;
+    }
+    struct ws_tcp_run r = {
+        .from = pos,
+        .to = pos + len,
+        .seg_from = pos,
+        .seg_to = end,
+        .data = s->data,
+        .meta = &s->meta,
+    };
+    bool below = !hold && pos < d->base;
+    if (below && !track && !(d->flags & (DIR_SYN | DIR_INFERRED)))
+        d->base = pos;
+    if (!hold && pos < d->base) {
+        uint64_t to = WS_MIN(d->base, r.to);
+        ws_tcp_note(t, WS_C_REFUSED_BEFORE_START, to > r.from ? to - r.from : 0);
+        r.from = WS_MAX(r.from, to);
+    }
+    if (hold && pos < d->next)
+        d->next = pos;
+    if (fin)
+        ws_conn_fin(x, dir, end);
+    if (d->flags & DIR_FIN && r.to > d->fin) {
+        uint64_t beyond = WS_MAX(d->fin, r.from);
+        ws_tcp_note(t, WS_C_REFUSED_BEYOND_FIN, r.to - WS_MIN(beyond, r.to));
+        r.to = WS_MIN(beyond, r.to);
+    }
+    if (c->state == WS_TCP_RESET && d->flags & DIR_RST && r.to > d->top && r.to > r.from) {
+        /* its sender goes on behind the reset: that was not its own (RFC 5961 section 3) */
+        d->flags &= (uint16_t)~DIR_RST;
+        c->state = (d->flags | c->dir[dir ^ 1].flags) & DIR_FIN ? WS_TCP_CLOSING : WS_TCP_OPEN;
+        ws_conn_event(x, dir, WS_TCP_EV_RST_IGNORED);
+    }
+    if (len && r.to <= d->next && !hold)
+        ws_conn_history(c, dir, 'T');
+    if (t->ops.segment && (r.from < r.to || (len && below && !(d->flags & DIR_SYN))))
+        t->ops.segment(x->flow, dir, (int64_t)(pos - WS_SEQ_BIAS), s, t->user);
+    uint64_t seen = d->flags & DIR_FIN ? WS_MIN(end, d->fin) : end;
+    d->top = WS_MAX(d->top, seen);
+
+    if (!track) {
+        /* nobody wants order: every byte counts as delivered */
+        ws_tcp_note(t, WS_C_PAYLOAD_DELIVERED, r.to - r.from);
+        ws_tcp_note(t, WS_C_STREAM_BYTES, r.to - r.from);
+        d->next = WS_MAX(d->next, seen);
+        return;
+    }
+    if (r.from < r.to)
+        ws_deliver_run(x, dir, &r);
+    if (s->wire_len > len) {
+        struct ws_tcp_run hole = {
+            .from = WS_MAX(pos + len, hold ? 0 : d->next),
+            .to = seen,
+            .seg_from = pos,
+            .seg_to = end,
+            .cause = s->no_payload ? WS_GAP_FILTERED : WS_GAP_SNAPLEN,
+            .meta = &s->meta,
+        };
+        if (hole.from < hole.to)
+            ws_deliver_run(x, dir, &hole);
+    }
+    if (d->flags & DIR_HOLD && d->held_bytes >= t->cfg.midstream_bytes)
+        ws_deliver_start(x, dir);
+}
+
+static void payload(struct ws_tcp_ctx *x, unsigned dir)
+{
+    const struct ws_tcp_segment *s = x->seg;
+    struct ws_tcp_dir *d = &x->c->dir[dir];
+    bool syn = s->meta.flags & WS_TCP_SYN;
+    bool fin = s->meta.flags & WS_TCP_FIN && !syn;
+    uint32_t seq = s->meta.seq + (syn ? 1 : 0);
+    if (!s->wire_len && !fin)
+        return;
+    if (!(d->flags & DIR_SYNCED)) {
+        /* a lone byte without PSH is a keep-alive or a window probe: no stream begins with it */
+        if (s->wire_len == 1 && !fin && !(s->meta.flags & WS_TCP_PSH)) {
+            ws_tcp_note(x->t, WS_C_REFUSED_KEEPALIVE, ws_tcp_captured(s));
+            return;
+        }
+        ws_conn_midstream(x, dir, seq);
+    }
+    take_payload(x, dir, seq, fin);
+}
+
+static void note_history(struct ws_tcp_conn *c, unsigned dir, const struct ws_tcp_segment *s)
+{
+    uint8_t f = s->meta.flags;
+    if (f & WS_TCP_SYN)
+        ws_conn_history(c, dir, f & WS_TCP_ACK ? 'H' : 'S');
+    if (s->wire_len && !(f & WS_TCP_RST))
+        ws_conn_history(c, dir, 'D');
+    else if ((f & (WS_TCP_SYN | WS_TCP_FIN | WS_TCP_RST | WS_TCP_ACK)) == WS_TCP_ACK)
+        ws_conn_history(c, dir, 'A');
+    if (f & WS_TCP_FIN)
+        ws_conn_history(c, dir, 'F');
+    if (f & WS_TCP_RST)
+        ws_conn_history(c, dir, 'R');
+}
+
+static enum ws_tcp_verdict push_slow(struct ws_tcp_ctx *x, unsigned dir)
+{
+    struct ws_tcp *t = x->t;
+    struct ws_tcp_conn *c = x->c;
+    const struct ws_tcp_segment *s = x->seg;
+    enum ws_tcp_verdict verdict = c->closed ? WS_TCP_TAKEN : ws_conn_verdict(c, dir, s);
+    if (verdict != WS_TCP_TAKEN)
+        return verdict;
+
+    ws_tcp_note(t, WS_C_TCP_SEGMENTS, 1);
+    ws_tcp_note(t, WS_C_PAYLOAD_SEEN, ws_tcp_captured(s));
+    if (c->closed) {
+        ws_tcp_note(t, WS_C_REFUSED_CLOSED, ws_tcp_captured(s));
+        return WS_TCP_TAKEN;
+    }
+    if (c->state == WS_TCP_NEW)
+        c->orig = (uint8_t)dir;
+    c->dir[dir].flags |= DIR_SEEN;
+    for (unsigned i = 0; i < 2; i++)
+        if (c->dir[i].flags & DIR_HOLD && s->meta.ts_ns >= c->dir[i].hold_until_ns)
+            ws_deliver_start(x, i);
+
+    if (s->meta.flags & WS_TCP_RST) {
+        note_history(c, dir, s);
+        ws_conn_rst(x, dir);
+        return WS_TCP_TAKEN;
+    }
+    bool counts = true;
+    if (s->meta.flags & WS_TCP_SYN)
+        counts = ws_conn_syn(x, dir);
+    else
+        ws_conn_plain(x, dir);
+    note_history(c, dir, s); /* after the roles are known */
+    if (!counts)
+        return WS_TCP_TAKEN;
+    x->exact = c->dir[dir].flags & DIR_SYNCED &&
+               s->meta.seq == ws_seq_of(c->dir[dir].seq0, c->dir[dir].next);
+    payload(x, dir);
+    ws_conn_ack(x, dir);
+    return WS_TCP_TAKEN;
+}
+
+enum ws_tcp_verdict ws_tcp_push(struct ws_tcp *t, struct ws_tcp_conn *c, void *flow, unsigned dir,
+                                const struct ws_tcp_segment *s)
+{
+    struct ws_tcp_dir *d = &c->dir[dir], *p = &c->dir[dir ^ 1];
+    const enum ws_tcp_state state = (enum ws_tcp_state)c->state;
+
+    /* The path of nearly every segment: the next bytes of an open stream, or an ACK. */
+    if (WS_LIKELY(state == WS_TCP_OPEN && !c->candidate.state && !c->closed &&
+                  (s->meta.flags & (uint8_t)~WS_TCP_PSH) == WS_TCP_ACK &&
+                  (d->flags & (DIR_STARTED | DIR_FIN | DIR_SYNDATA)) == DIR_STARTED && !d->head &&
+                  s->meta.seq == ws_seq_of(d->seq0, d->next) && s->wire_len == s->len &&
+                  !s->no_payload && !(p->flags & (DIR_HOLD | DIR_SYNDATA)))) {
+        const uint32_t len = s->len;
+        const int32_t acked = ws_seq_diff(s->meta.ack, ws_seq_of(p->seq0, p->acked));
+        if (WS_LIKELY(p->flags & DIR_ACKED && acked >= 0 && p->acked + (uint32_t)acked <= p->top))
+            p->acked += (uint32_t)acked;
+        else
+            ws_conn_ack(&(struct ws_tcp_ctx){t, c, flow, s, true}, dir);
+        const unsigned shift = d->wscale && p->wscale ? WS_MIN(d->wscale - 1u, 14u) : 0;
+        d->window = (uint32_t)s->meta.window << shift;
+        ws_count(t->counters, WS_C_TCP_SEGMENTS, 1);
+        if (!len) {
+            ws_conn_history(c, dir, 'A');
+            return WS_TCP_TAKEN;
+        }
+        const uint64_t pos = d->next;
+        ws_conn_history(c, dir, 'D');
+        ws_count(t->counters, WS_C_PAYLOAD_SEEN, len);
+        ws_count(t->counters, WS_C_PAYLOAD_DELIVERED, len);
+        ws_count(t->counters, WS_C_STREAM_BYTES, len);
+        d->next = pos + len;
+        if (d->top < d->next)
+            d->top = d->next;
+        d->far_count = 0;
+        if (t->ops.segment)
+            t->ops.segment(flow, dir, (int64_t)(pos - WS_SEQ_BIAS), s, t->user);
+        if (t->ops.data)
+            t->ops.data(flow, dir, pos - d->base, s->data, len, &s->meta, t->user);
+        return WS_TCP_TAKEN;
+    }
+    return push_slow(&(struct ws_tcp_ctx){t, c, flow, s, false}, dir);
+}
+
+void ws_tcp_close(struct ws_tcp *t, struct ws_tcp_conn *c, void *flow, enum ws_gap_cause cause)
+{
+    struct ws_tcp_ctx x = {.t = t, .c = c, .flow = flow};
+    if (c->closed)
+        return;
+    for (unsigned dir = 0; dir < 2; dir++) {
+        struct ws_tcp_dir *d = &c->dir[dir];
+        if (d->flags & DIR_SYNDATA) {
+            /* never answered: nobody took these bytes. On a SYN/ACK the server did send them. */
+            d->flags &= (uint16_t)~DIR_SYNDATA;
+            if (!(d->flags & DIR_SYNACK))
+                ws_deliver_drop_from(t, d, 0, WS_C_REFUSED_SYN);
+        }
+        if (d->flags & DIR_HOLD)
+            ws_deliver_start(&x, dir);
+        ws_deliver_drain(&x, dir);
+        ws_deliver_flush(&x, dir, cause);
+        /* beyond the last byte seen only a FIN tells of a hole: an ACK or a RST may count it too */
+        if (d->flags & DIR_FIN && t->cfg.want & WS_TCP_TRACK)
+            ws_deliver_gap(&x, dir, d->fin, cause);
+    }
+    c->closed = 1;
+}
+
+uint64_t ws_tcp_dir_length(const struct ws_tcp_dir *d)
+{
+    return d->flags & DIR_STARTED ? d->next - d->base : 0;
+}
+
+uint64_t ws_tcp_held_bytes(const struct ws_tcp *t)
+{
+    return t->pool.bytes;
+}
+
+uint32_t ws_tcp_held_nodes(const struct ws_tcp *t)
+{
+    return t->pool.nodes_used;
+}

@@ -17,8 +17,6 @@
  */
 #define SNAPLEN 262144u
 
-#define LINKTYPE_ETHERNET 1
-
 struct program {
     struct bpf_program bpf;
     uint16_t link_type;
@@ -77,6 +75,20 @@ static void drop(struct program *prog)
     *prog = (struct program){0};
 }
 
+/* Link types that stand for all when none is named: Ethernet, then those that give a meaning to the
+ * rest of the language: 802.11, Linux cooked (inbound), BSD firewall logs, ATM, SS7. */
+static const uint16_t representative[] = {1, 105, 113, 117, 123, 140};
+
+/* Compiles for the first link type that gives the expression a meaning. err is from the first. */
+static int compile_any(struct program *prog, const char *expr, char *err)
+{
+    char other[PCAP_ERRBUF_SIZE];
+    int rc = compile(prog, expr, representative[0], err);
+    for (size_t i = 1; rc < 0 && i < WS_ARRAY_SIZE(representative); i++)
+        rc = compile(prog, expr, representative[i], other);
+    return rc;
+}
+
 int ws_filter_create(struct ws_filter **f, const char *expr, int link_type, char *err,
                      size_t err_len)
 {
@@ -84,8 +96,8 @@ int ws_filter_create(struct ws_filter **f, const char *expr, int link_type, char
     struct ws_filter *n = calloc(1, sizeof(*n));
     int rc = -ENOMEM;
     if (n && (n->expr = strdup(expr)))
-        rc = compile(&n->program[0], expr, link_type < 0 ? LINKTYPE_ETHERNET : (uint16_t)link_type,
-                     message);
+        rc = link_type < 0 ? compile_any(&n->program[0], expr, message)
+                           : compile(&n->program[0], expr, (uint16_t)link_type, message);
     if (rc < 0) {
         snprintf(err, err_len, "%s", rc == -ENOMEM ? strerror(ENOMEM) : message);
         ws_filter_destroy(n);

@@ -10,8 +10,9 @@ struct ws_filter;
 /* Compiles expr (copied) for each link type that comes up, lazily; the programs of 8 link types are
  * kept. libpcap compiles as for reading a capture file of that link type. Returns 0 and the filter
  * (the caller destroys it); -EINVAL with libpcap's own message in err; -ENOMEM. The expression is
- * checked at once for LINKTYPE_ETHERNET, or for link_type if >= 0. An empty expression matches all.
- * Names in it are looked up now, by the system's resolver. */
+ * checked at once: for link_type if >= 0, else whether any link type gives it a meaning (`wlan` has
+ * none on Ethernet; the message is then Ethernet's). An empty expression matches all. Names in it
+ * are looked up now, by the system's resolver. */
 int ws_filter_create(struct ws_filter **f, const char *expr, int link_type, char *err,
                      size_t err_len);
 void ws_filter_destroy(struct ws_filter *f);

@@ -200,22 +200,50 @@ static void errors_are_libpcaps_own(void **state)
     assert_int_equal(ws_filter_create(&f, "tcp port port", -1, err, sizeof(err)), -EINVAL);
     assert_null(f);
     assert_non_null(strstr(err, "syntax error"));
-    assert_int_equal(ws_filter_create(&f, "wlan type mgt", -1, err, sizeof(err)), -EINVAL);
-    assert_int_equal(ws_filter_create(&f, "wlan type mgt", IEEE802_11, err, sizeof(err)), 0);
-    ws_filter_destroy(f);
+    assert_int_equal(ws_filter_create(&f, "wlan type mgt", ETHERNET, err, sizeof(err)), -EINVAL);
+    assert_non_null(strstr(err, "802.11"));
+    f = NULL;
+    assert_int_equal(ws_filter_create(&f, "wlan type mgt and inbound", -1, err, sizeof(err)),
+                     -EINVAL);
+    assert_null(f);
     char tiny[5];
     assert_int_equal(ws_filter_create(&f, "(", -1, tiny, sizeof(tiny)), -EINVAL);
     assert_int_equal(strlen(tiny), 4);
     ws_filter_destroy(NULL);
 }
 
+/* Without a link type, an expression is good when it has a meaning on some. */
+static void expressions_of_other_link_types(void **state)
+{
+    (void)state;
+    static const char *const good[] = {"wlan type mgt", "inbound", "ether host 2:0:0:0:0:1"};
+    struct frame f = plain(6, 0, 1234, 80);
+    for (unsigned i = 0; i < WS_ARRAY_SIZE(good); i++) {
+        char err[256];
+        struct ws_filter *filter;
+        assert_int_equal(ws_filter_create(&filter, good[i], -1, err, sizeof(err)), 0);
+        struct ws_packet p = {.data = f.b, .cap_len = f.len, .wire_len = f.len, .link_type = 1};
+        assert_int_equal(ws_filter_match(filter, &p), i == 2);
+        assert_int_equal(ws_filter_unsupported(filter), i != 2);
+        ws_filter_destroy(filter);
+    }
+    /* and it works on the link type that it is for */
+    struct frame mgt = {.b = {0x80}, .len = 30};
+    assert_true(match_as("wlan type mgt", &mgt, IEEE802_11, 30));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(matches_fields),         cmocka_unit_test(looks_at_the_outer_frame_only),
-        cmocka_unit_test(length_is_the_original), cmocka_unit_test(short_frames_do_not_match),
-        cmocka_unit_test(other_link_types),       cmocka_unit_test(many_link_types_in_one_input),
-        cmocka_unit_test(unsupported_is_counted), cmocka_unit_test(errors_are_libpcaps_own),
+        cmocka_unit_test(matches_fields),
+        cmocka_unit_test(looks_at_the_outer_frame_only),
+        cmocka_unit_test(length_is_the_original),
+        cmocka_unit_test(short_frames_do_not_match),
+        cmocka_unit_test(other_link_types),
+        cmocka_unit_test(many_link_types_in_one_input),
+        cmocka_unit_test(unsupported_is_counted),
+        cmocka_unit_test(errors_are_libpcaps_own),
+        cmocka_unit_test(expressions_of_other_link_types),
     };
     return cmocka_run_group_tests_name("filter/filter", tests, NULL, NULL);
 }

@@ -198,6 +198,20 @@ static void icmp_flow_has_no_one_id(void **state)
     assert_string_equal(id, "");
 }
 
+/* An error sent by the higher address: the sender comes first (not in the baseline; by the pseudo
+ * code). */
+static void error_from_the_higher_address(void **state)
+{
+    (void)state;
+    unsigned dir;
+    char id[WS_COMMUNITY_ID_LEN];
+    struct ws_key k = make_key(1, "10.0.0.2", "10.0.0.1", 0, 0, &dir);
+    assert_int_equal(dir, 1);
+    ws_community_id_icmp(&k, dir, 3, 1, 0, id);
+    assert_string_equal(id, "1:JHjlyD5IJJjl3wHWOMj46lLWZag=");
+    assert_true(ws_community_id_may_be(&k, 0, id));
+}
+
 /* A host that pings itself: request and answer still have one ID. */
 static void equal_addresses(void **state)
 {
@@ -215,6 +229,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(agrees_with_baseline),
         cmocka_unit_test(icmp_flow_has_no_one_id),
+        cmocka_unit_test(error_from_the_higher_address),
         cmocka_unit_test(equal_addresses),
     };
     return cmocka_run_group_tests_name("filter/community", tests, NULL, NULL);

@@ -73,7 +73,7 @@ static const char *read_port(const char *s, uint16_t *port)
 
 int ws_select_parse_port(struct ws_select_port *port, const char *text, char *err, size_t err_len)
 {
-    uint16_t lo, hi;
+    uint16_t lo = 0, hi;
     const char *s = read_port(text, &lo);
     hi = lo;
     if (s && *s == '-')

@@ -2,7 +2,7 @@
 /* Decoding of IPv4 and IPv6 headers, extension headers and fragment headers. */
 #include "packet/cursor.h"
 
-/* An IP header begins at the cursor. It confirms a guessed tunnel once it has proved valid. */
+/* An IP header begins at the cursor. */
 static bool begin_datagram(struct ws_cursor *c, uint8_t version)
 {
     if (c->base) {
@@ -16,6 +16,27 @@ static bool begin_datagram(struct ws_cursor *c, uint8_t version)
     c->cut = false;
     c->unsized = false;
     return true;
+}
+
+/* An IP header was found in a tunnel that was known (always right) or guessed from a port: proof is
+ * something in the header that chance does not bring. Without it the outer flow stays the one to
+ * fall back on; a length beyond the tunnel's disproves the guess. */
+static bool tunnel_holds(struct ws_cursor *c, bool proof)
+{
+    if (c->outer_guess && c->cut)
+        return false;
+    if (!c->outer_guess || proof)
+        c->have_outer = false;
+    return true;
+}
+
+/* The header checksum of RFC 791 section 3.1. */
+static bool header_sum_ok(const uint8_t *h, uint32_t len)
+{
+    uint32_t sum = 0;
+    for (uint32_t i = 0; i < len; i += 2)
+        sum += ws_load_be16(h + i);
+    return (sum >> 16) + (sum & 0xffff) == 0xffff;
 }
 
 enum ws_next ws_decode_ip(struct ws_cursor *c)
@@ -56,7 +77,8 @@ enum ws_next ws_decode_ip4(struct ws_cursor *c)
     c->src = h + 12;
     c->dst = h + 16;
     c->type = h[9];
-    c->have_outer = false;
+    if (WS_UNLIKELY(c->have_outer) && !tunnel_holds(c, c->outer_guess && header_sum_ok(h, header)))
+        return ws_cursor_stop(c, WS_DECODE_BAD_IP);
     ws_cursor_skip(c, header);
     unsigned frag = ws_load_be16(h + 6);
     if (WS_UNLIKELY(frag & 0x3fff))
@@ -101,7 +123,6 @@ enum ws_next ws_decode_ip6(struct ws_cursor *c)
     c->src = h + 8;
     c->dst = h + 24;
     c->type = h[6];
-    c->have_outer = false;
     ws_cursor_skip(c, 40);
     uint32_t length = ws_load_be16(h + 4);
     if (length == 0) {
@@ -109,8 +130,11 @@ enum ws_next ws_decode_ip6(struct ws_cursor *c)
         c->unsized = true;
         length = c->type == WS_IPPROTO_HOPOPTS ? jumbo_length(c->at, c->end) : 0;
     }
+    bool exact = length == c->wire;
     if (length)
         ws_cursor_limit(c, length);
+    if (WS_UNLIKELY(c->have_outer) && !tunnel_holds(c, exact))
+        return ws_cursor_stop(c, WS_DECODE_BAD_IP);
     return WS_NEXT_PROTO;
 }
 

@@ -236,15 +236,18 @@ static bool looks_ethernet(const struct ws_cursor *c, uint32_t off)
     }
 }
 
-/* True if an IP header of that version could stand at the cursor: RFC 4928 section 3 lets the first
- * nibble decide, but the MAC address of a pseudo-wire may begin with the same. */
+/* True if an IP header of that version stands at the cursor although an Ethernet header would make
+ * sense there too: RFC 4928 section 3 lets the first nibble decide, but the MAC address of a
+ * pseudo-wire may begin with the same. Its length must then fit. */
 static bool looks_ip(const struct ws_cursor *c, unsigned version)
 {
     const uint8_t *h = c->at;
-    uint32_t left = ws_cursor_left(c);
+    if (ws_cursor_left(c) < 20)
+        return false;
     if (version == 6)
-        return left < 40 || ws_load_be16(h + 4) + 40u <= c->wire;
-    return left < 20 || ((h[0] & 15) >= 5 && ws_load_be16(h + 2) <= c->wire);
+        return ws_load_be16(h + 4) + 40u == c->wire;
+    uint32_t total = ws_load_be16(h + 2);
+    return (h[0] & 15) >= 5 && total >= 20 && total <= c->wire;
 }
 
 /* RFC 3032 section 2.1. Behind the last label: IP, or an Ethernet pseudo-wire (RFC 4448) with or

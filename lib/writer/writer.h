@@ -23,7 +23,7 @@ enum ws_backend_kind {
 };
 
 /* Injected faults: after byte_budget bytes every write fails with error (ENOSPC, EIO) until recover_after
- * failures have happened; short_every: every k-th write is cut in half; stall_ns once at stall_at bytes. 0 = off. */
+ * failures have happened (0 = for ever); short_every: every k-th write is cut in half; stall_ns once at stall_at bytes. 0 = off. */
 struct ws_fault {
     uint64_t byte_budget;
     int error;

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the writer's own files share: channels, blocks, files, outputs and requests. Not for callers.
+ *
+ * Each field has one writing thread: its section says which.
+ */
+#ifndef WS_WRITER_INTERNAL_H
+#define WS_WRITER_INTERNAL_H
+
+#include <stdatomic.h>
+#include <sys/uio.h>
+
+#include "base/ring.h"
+#include "writer/block.h"
+#include "writer/idmap.h"
+#include "writer/writer.h"
+
+#define WS_OUTPUTS_MAX      32u            /* outputs of a writer: pcap, streams, flows, ... with room */
+#define WS_CHANNELS_MAX     256u           /* workers */
+#define WS_IOV_MAX          1024u          /* the kernel's UIO_MAXIOV */
+#define WS_IO_DEPTH         64u            /* requests in flight */
+#define WS_FLUSH_BYTES      (256u * 1024u) /* a file with so much pending is written */
+#define WS_FD_RESERVE       32u            /* descriptors left to the rest of the process */
+#define WS_OPEN_FILES_MAX   65536u         /* bound of the LRU, whatever the limit of the process */
+#define WS_NAME_TRIES       65536u         /* counters c1, c2, ... tried for a name */
+#define WS_TRAILER_MAX      65536u
+#define WS_ERROR_LINES      8u             /* failed files named a run and output; the rest is counted */
+
+/* ---- channels and blocks ---- */
+
+/* The writer's view of a block. */
+struct ws_wblock {
+    struct ws_channel *ch;
+    struct ws_wblock *prev, *next; /* held blocks of the channel, oldest first */
+    int64_t since_ns;              /* when it came */
+    uint32_t refs;                 /* pending extents, requests and the parser that need it */
+    uint32_t ops, cursor;          /* MERGED: operations, next one to merge */
+    uint32_t used;
+    bool flushed; /* its extents were put into requests */
+};
+
+struct ws_channel {
+    /* worker */
+    WS_CACHE_ALIGNED struct ws_block *cur; /* NULL = none in hand */
+    struct ws_op *last;                    /* newest operation of cur */
+    uint32_t pos;                          /* end of the payload */
+    uint32_t op_low;                       /* begin of the operation table */
+    bool from_reserve;                     /* cur is the block kept for closes */
+    bool cur_seen;                         /* cur_ns is set */
+    int64_t cur_ns;                        /* first tick that saw cur */
+    uint64_t next_id;
+    uint64_t order_last;
+    uint64_t bound_set; /* what bound holds */
+
+    /* constant */
+    WS_CACHE_ALIGNED struct ws_output *out;
+    uint8_t *mem;
+    void *ring_mem;
+    uint32_t block_bytes;
+    uint32_t blocks;
+    uint32_t reserve; /* blocks that only closes may take */
+    bool may_wait;
+    bool merge; /* MERGED with several channels: keeps orders apart */
+    int64_t flush_ns;
+    const _Atomic bool *abort;
+    struct ws_channel *sibling; /* ring of the channels of the same worker in all outputs */
+
+    /* worker -> writer */
+    WS_CACHE_ALIGNED _Atomic uint64_t bound; /* records not handed over have order >= bound */
+    _Atomic bool finished;
+    struct ws_ring full; /* producer: worker, consumer: writer; uint32_t block numbers */
+
+    /* writer -> worker */
+    WS_CACHE_ALIGNED _Atomic bool want; /* the merge waits for this channel: hand over what is there */
+    struct ws_ring free;                /* producer: writer, consumer: worker */
+
+    /* writer */
+    WS_CACHE_ALIGNED struct ws_wblock *block; /* [blocks] */
+    struct ws_wblock *oldest, *newest;        /* held */
+    struct ws_wblock *flush_next;             /* oldest held block that was not flushed */
+    uint32_t held, unflushed;
+    bool ended; /* finished, and all blocks were taken */
+    uint64_t bound_read;
+    struct ws_wblock *merge_block; /* MERGED: where the cursor is; NULL = nothing queued */
+    struct ws_idmap files;
+};
+
+/* ---- files of a tree ---- */
+
+struct ws_wfile {
+    struct ws_channel *ch;
+    struct ws_wfile *lru_prev, *lru_next;
+    uint64_t pend_bytes;
+    uint32_t pend_first, pend_last; /* operations: offset in ch->mem / 32; 0 = none */
+    uint64_t inflight_end;          /* no request in flight reaches beyond */
+    uint64_t end;                   /* highest byte written */
+    uint64_t lost;
+    uint64_t id;
+    uint32_t inflight;
+    uint32_t name_count; /* c1, c2, ... appended to the name; 0 = none */
+    int fd;
+    int error; /* first error of this file */
+    bool part, created, dead, closing;
+    uint64_t close_size, close_tag;
+    int64_t close_mtime_ns;
+    size_t path_len;
+    char path[]; /* relative, NUL-terminated */
+};
+
+/* ---- requests ---- */
+
+/* One vectored write; the blocks that it reads from are held by one reference an iovec. */
+struct ws_io_req {
+    struct ws_io_req *next_free;
+    struct ws_output *out;
+    struct ws_wfile *file; /* NULL: the output's merged file */
+    int fd;
+    bool stream; /* no offset: write at the position */
+    bool again;  /* a stream that would block: try later */
+    uint64_t off;
+    size_t bytes, done;
+    uint64_t records;
+    uint32_t n, at; /* iovecs, first one that is not written wholly */
+    struct iovec iov[WS_IOV_MAX];
+    struct ws_wblock *blk[WS_IOV_MAX]; /* NULL = not from a block */
+};
+
+/* Writes synchronously: at most what is left of r. Bytes or -errno. */
+typedef ssize_t (*ws_io_write_fn)(struct ws_writer *w, struct ws_io_req *r);
+
+struct ws_uring;
+
+/* ---- outputs ---- */
+
+struct ws_output {
+    struct ws_writer *w;
+    struct ws_output_config cfg;
+    char *path;
+    struct ws_channel *channel; /* [cfg.channels] */
+    unsigned ended;             /* channels that ended */
+    bool done;
+    /* health */
+    _Atomic bool suspended;
+    bool failed; /* for good */
+    int64_t retry_at_ns;
+    uint64_t lost_since;
+    int last_error; /* of the output's last failure, -errno */
+    unsigned error_lines;
+    /* TREE */
+    int dirfd;
+    uint64_t files_live;
+    bool no_openat2;
+    /* MERGED */
+    int fd;
+    bool stream, regular, close_fd, cut;
+    char *part_path;
+    uint64_t off;
+    unsigned in_flight;
+    struct ws_io_req *req; /* the next write, while it is built */
+    int64_t req_since_ns;  /* when its oldest block came */
+};
+
+struct ws_writer {
+    struct ws_writer_config cfg;
+    ws_io_write_fn write;
+    struct ws_uring *uring; /* NULL = plain */
+    struct ws_io_req *req;  /* [WS_IO_DEPTH] */
+    struct ws_io_req *req_free;
+    unsigned in_flight;
+    int64_t now_ns;
+    int64_t fsync_at_ns;
+    uint64_t unflushed_bytes; /* in held blocks of tree outputs */
+    /* LRU of open files: first = least recently used */
+    struct ws_wfile *lru_first, *lru_last;
+    unsigned open_files, open_files_max;
+    /* injected faults */
+    uint64_t fault_bytes;
+    uint32_t fault_failures, fault_writes;
+    bool fault_stalled;
+
+    struct ws_output *out[WS_OUTPUTS_MAX];
+    unsigned out_count;
+    struct ws_counters counters;
+    _Atomic bool abort;
+    _Atomic bool done;
+    _Atomic unsigned out_bad; /* suspended or failed outputs */
+    _Atomic int first_error_set;
+    char first_error[512];
+};
+
+/* channel.c: sets up the worker's end over mem (borrowed). 0 or -errno. */
+int ws_channel_init(struct ws_channel *ch, struct ws_output *out, void *mem);
+void ws_channel_fini(struct ws_channel *ch);
+
+/* blocks (writer.c) */
+void ws_wblock_put(struct ws_wblock *b);
+
+/* io.c */
+int ws_io_init(struct ws_writer *w);
+void ws_io_fini(struct ws_writer *w);
+/* A free request; waits for one when all are in flight. */
+struct ws_io_req *ws_io_get(struct ws_writer *w);
+void ws_io_put(struct ws_writer *w, struct ws_io_req *r);
+/* Adds bytes of a block (or blk NULL) to r; takes over one reference of blk. False: r is full. */
+bool ws_io_add(struct ws_io_req *r, void *data, size_t len, struct ws_wblock *blk);
+/* Writes r now or asynchronously; ws_io_complete() is called once, maybe before this returns, unless r->again is set. */
+void ws_io_submit(struct ws_writer *w, struct ws_io_req *r);
+/* Takes completions; waits for one when wait is set and something is in flight. */
+unsigned ws_io_reap(struct ws_writer *w, bool wait);
+/* Tells the kernel what was queued. */
+void ws_io_kick(struct ws_writer *w);
+/* Marks n bytes of r as written. */
+void ws_io_advance(struct ws_io_req *r, size_t n);
+/* Drops the references of r. */
+void ws_io_release(struct ws_io_req *r);
+/* End of a request (writer.c): error 0 or -errno, r->done bytes were written. */
+void ws_io_complete(struct ws_writer *w, struct ws_io_req *r, int error);
+
+/* io_uring.c */
+int ws_uring_create(struct ws_uring **u);
+void ws_uring_destroy(struct ws_uring *u);
+void ws_uring_queue(struct ws_uring *u, struct ws_io_req *r);
+void ws_uring_kick(struct ws_uring *u);
+/* The next completion or NULL; *res = bytes or -errno. */
+struct ws_io_req *ws_uring_next(struct ws_uring *u, bool wait, int *res);
+
+/* path.c */
+/* 0, or -errno of a name that must not be used below an output directory. */
+int ws_path_check(const char *path);
+/* Opens path below dirfd without following symbolic links; fd or -errno. */
+int ws_path_open(struct ws_output *out, const char *path, int flags);
+/* Makes the directories in path, below dirfd. 0 or -errno. */
+int ws_path_mkdirs(int dirfd, const char *path);
+/* Makes a directory with its parents (of the user's own choice: links are followed). 0 or -errno. */
+int ws_path_mkdir_p(const char *path);
+/* rename(2) that can refuse to replace. 0 or -errno. */
+int ws_path_rename(int dirfd, const char *from, const char *to, bool replace);
+/* fsync of the directory that holds path. 0 or -errno. */
+int ws_path_sync_dir(int dirfd, const char *path);
+
+/* health.c */
+bool ws_error_is_disk(int error);
+/* True when the output may touch the disk now: not suspended, or time for a try. */
+bool ws_out_may_try(const struct ws_output *o);
+/* Counts bytes and records that are lost because the output is suspended or failed. */
+void ws_out_lost(struct ws_output *o, uint64_t bytes, uint64_t records);
+/* An operation (verb: "write", "create") failed with a disk-like error: suspends. */
+void ws_out_suspend(struct ws_output *o, const char *verb, int error);
+/* Ends an output for good. */
+void ws_out_fail(struct ws_output *o, const char *verb, int error);
+/* A write or open succeeded. */
+void ws_out_ok(struct ws_output *o);
+/* An error of one file only: counts and says it. path as shown. */
+void ws_out_file_error(struct ws_output *o, const char *path, const char *verb, int error);
+
+/* tree.c */
+int ws_tree_add(struct ws_output *o, char *err, size_t err_len);
+void ws_tree_fini(struct ws_output *o);
+void ws_tree_block(struct ws_wblock *b);
+void ws_tree_flush_block(struct ws_wblock *b);
+void ws_tree_complete(struct ws_writer *w, struct ws_io_req *r, int error);
+/* Closes what the worker left open. */
+void ws_tree_end_channel(struct ws_channel *ch);
+
+/* merged.c */
+int ws_merged_add(struct ws_output *o, char *err, size_t err_len);
+void ws_merged_fini(struct ws_output *o);
+/* Merges and writes what can be; returns a count of work done. */
+unsigned ws_merged_poll(struct ws_output *o);
+void ws_merged_complete(struct ws_writer *w, struct ws_io_req *r, int error);
+void ws_merged_abort(struct ws_output *o);
+
+static inline struct ws_block *ws_channel_block(const struct ws_channel *ch, uint32_t i)
+{
+    return (struct ws_block *)(void *)(ch->mem + (size_t)i * ch->block_bytes);
+}
+
+/* Operations by number within the channel's memory; 0 is a block's header, thus none. */
+static inline uint32_t ws_op_ref(const struct ws_channel *ch, const struct ws_op *op)
+{
+    return (uint32_t)((size_t)((const uint8_t *)op - ch->mem) / sizeof(struct ws_op));
+}
+
+static inline struct ws_op *ws_op_at(const struct ws_channel *ch, uint32_t ref)
+{
+    return (struct ws_op *)(void *)(ch->mem + (size_t)ref * sizeof(struct ws_op));
+}
+
+static inline struct ws_wblock *ws_op_block(const struct ws_channel *ch, const struct ws_op *op)
+{
+    return &ch->block[(size_t)((const uint8_t *)op - ch->mem) / ch->block_bytes];
+}
+
+#endif

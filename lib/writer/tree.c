@@ -1,0 +1,511 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Many files under a directory: gathers the extents of each file, writes them in few calls, and keeps
+ * a bounded set of files open.
+ *
+ * A file's pending extents are a list through the operations in the blocks themselves, so that
+ * gathering needs no memory of its own and is bounded by the quotas.
+ */
+#include "writer/internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PART_SUFFIX ".part"
+/* Room behind a path for c65535 and .part. */
+#define NAME_SPARE 16u
+
+static void file_advance(struct ws_wfile *f);
+
+/* ---- open files ---- */
+
+static void lru_unlink(struct ws_writer *w, struct ws_wfile *f)
+{
+    if (f->lru_prev)
+        f->lru_prev->lru_next = f->lru_next;
+    else
+        w->lru_first = f->lru_next;
+    if (f->lru_next)
+        f->lru_next->lru_prev = f->lru_prev;
+    else
+        w->lru_last = f->lru_prev;
+}
+
+static void lru_append(struct ws_writer *w, struct ws_wfile *f)
+{
+    f->lru_prev = w->lru_last;
+    f->lru_next = NULL;
+    if (w->lru_last)
+        w->lru_last->lru_next = f;
+    else
+        w->lru_first = f;
+    w->lru_last = f;
+}
+
+static void lru_touch(struct ws_writer *w, struct ws_wfile *f)
+{
+    if (w->lru_last != f) {
+        lru_unlink(w, f);
+        lru_append(w, f);
+    }
+}
+
+/* The name that is on disk while the file is written; counter and suffix are put behind path. */
+static const char *disk_name(struct ws_wfile *f, bool part)
+{
+    char *end = f->path + f->path_len;
+    int n = 0;
+    if (f->name_count)
+        n = snprintf(end, NAME_SPARE, "c%u", f->name_count);
+    snprintf(end + n, NAME_SPARE - (size_t)n, "%s", part ? PART_SUFFIX : "");
+    return f->path;
+}
+
+static void file_error(struct ws_wfile *f, const char *verb, int error)
+{
+    if (!f->error)
+        f->error = error;
+    ws_out_file_error(f->ch->out, disk_name(f, false), verb, error);
+}
+
+static void fd_close(struct ws_wfile *f)
+{
+    struct ws_writer *w = f->ch->out->w;
+    lru_unlink(w, f);
+    w->open_files--;
+    int fd = f->fd;
+    f->fd = -1;
+    if (close(fd) != 0 && errno != EINTR)
+        file_error(f, "close", -errno);
+}
+
+/* Closes the least recently used file that has nothing in flight. False: there is none. */
+static bool evict_one(struct ws_writer *w)
+{
+    for (struct ws_wfile *f = w->lru_first; f; f = f->lru_next) {
+        if (f->inflight)
+            continue;
+        fd_close(f);
+        return true;
+    }
+    if (w->in_flight == 0)
+        return false;
+    ws_io_reap(w, true);
+    return true;
+}
+
+static bool name_taken(struct ws_wfile *f)
+{
+    struct stat st;
+    return fstatat(f->ch->out->dirfd, disk_name(f, false), &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* One try to open f under its present name. fd or -errno. */
+static int open_once(struct ws_wfile *f)
+{
+    struct ws_output *o = f->ch->out;
+    struct ws_writer *w = o->w;
+    bool replace = o->cfg.exists == WS_EXISTS_TRUNCATE;
+    int flags = O_WRONLY;
+    /* O_NONBLOCK: a FIFO in the way is an error, not a halt. */
+    if (!f->created)
+        flags |= O_CREAT | (replace ? O_TRUNC | O_NONBLOCK : O_EXCL);
+    bool made_dirs = false;
+    if (!f->created && f->part && !replace && name_taken(f))
+        return -EEXIST;
+    for (;;) {
+        int fd = ws_path_open(o, disk_name(f, f->part), flags);
+        if (fd >= 0)
+            return fd;
+        if (fd == -EINTR)
+            continue;
+        if (fd == -ENOENT && !f->created && !made_dirs) {
+            made_dirs = true;
+            int rc = ws_path_mkdirs(o->dirfd, f->path);
+            if (rc)
+                return rc;
+            continue;
+        }
+        if ((fd == -EMFILE || fd == -ENFILE) && evict_one(w)) {
+            /* The limit is lower than it looked: others use descriptors too. */
+            if (w->open_files + 1 < w->open_files_max)
+                w->open_files_max = WS_MAX(w->open_files, 1u);
+            continue;
+        }
+        return fd;
+    }
+}
+
+/* Makes f->fd valid. False: it cannot be (then the reason was counted and the output perhaps suspended). */
+static bool file_open(struct ws_wfile *f)
+{
+    struct ws_output *o = f->ch->out;
+    struct ws_writer *w = o->w;
+    int fd;
+    if (f->fd >= 0) {
+        lru_touch(w, f);
+        return true;
+    }
+    if (f->dead || !ws_out_may_try(o))
+        return false;
+    while (w->open_files >= w->open_files_max && evict_one(w))
+        ;
+    while ((fd = open_once(f)) == -EEXIST && o->cfg.exists == WS_EXISTS_COUNT && !f->created &&
+           f->name_count < WS_NAME_TRIES)
+        f->name_count++;
+    if (fd < 0) {
+        if (ws_error_is_disk(fd)) {
+            ws_out_suspend(o, f->created ? "open" : "create", fd);
+        } else {
+            file_error(f, f->created ? "open" : "create", fd);
+            f->dead = true;
+        }
+        return false;
+    }
+    if (!f->created) {
+        f->created = true;
+        ws_count(&w->counters, WS_C_OUT_FILES, 1);
+        ws_out_ok(o);
+    }
+    f->fd = fd;
+    lru_append(w, f);
+    w->open_files++;
+    return true;
+}
+
+/* ---- pending extents ---- */
+
+static void file_lost(struct ws_wfile *f, uint64_t bytes)
+{
+    f->lost += bytes;
+    if (!f->error)
+        f->error = f->ch->out->last_error;
+    ws_out_lost(f->ch->out, bytes, 0);
+}
+
+static void pending_append(struct ws_wfile *f, struct ws_op *op)
+{
+    struct ws_channel *ch = f->ch;
+    uint32_t ref = ws_op_ref(ch, op);
+    op->file = f;
+    op->aux = 0;
+    if (f->pend_last)
+        ws_op_at(ch, f->pend_last)->aux = ref;
+    else
+        f->pend_first = ref;
+    f->pend_last = ref;
+    f->pend_bytes += op->len;
+}
+
+/* Takes the first pending extent off the list; its reference of the block is the caller's. */
+static struct ws_op *pending_pop(struct ws_wfile *f)
+{
+    struct ws_op *op = ws_op_at(f->ch, f->pend_first);
+    f->pend_first = op->aux;
+    if (!f->pend_first)
+        f->pend_last = 0;
+    f->pend_bytes -= op->len;
+    op->kind = WS_OP_DONE;
+    return op;
+}
+
+static void pending_drop(struct ws_wfile *f)
+{
+    while (f->pend_first) {
+        struct ws_op *op = pending_pop(f);
+        file_lost(f, op->len);
+        ws_wblock_put(ws_op_block(f->ch, op));
+    }
+}
+
+/* Fills r with pending extents that follow each other in the file. */
+static void gather(struct ws_wfile *f, struct ws_io_req *r)
+{
+    struct ws_channel *ch = f->ch;
+    r->off = ws_op_at(ch, f->pend_first)->off;
+    while (f->pend_first) {
+        struct ws_op *op = ws_op_at(ch, f->pend_first);
+        if (op->off != r->off + r->bytes || r->n == WS_IOV_MAX)
+            break;
+        struct ws_wblock *blk = ws_op_block(ch, op);
+        void *data = (uint8_t *)ws_channel_block(ch, (uint32_t)(blk - ch->block)) + op->pos;
+        pending_pop(f);
+        ws_io_add(r, data, op->len, blk);
+    }
+}
+
+/* Writes all pending extents of f, in order. */
+static void file_flush(struct ws_wfile *f)
+{
+    struct ws_output *o = f->ch->out;
+    struct ws_writer *w = o->w;
+    while (f->pend_first) {
+        struct ws_io_req *r = ws_io_get(w);
+        /* Getting a request may have completed others of f, and suspended the output. */
+        if (!f->pend_first || !ws_out_may_try(o) || !file_open(f)) {
+            ws_io_put(w, r);
+            pending_drop(f);
+            return;
+        }
+        gather(f, r);
+        /* Writes in flight are in no order: one that may touch the same bytes waits. */
+        while (f->inflight && r->off < f->inflight_end)
+            ws_io_reap(w, true);
+        r->out = o;
+        r->file = f;
+        r->fd = f->fd;
+        f->inflight++;
+        f->inflight_end = WS_MAX(f->inflight_end, r->off + r->bytes);
+        ws_io_submit(w, r);
+    }
+}
+
+void ws_tree_complete(struct ws_writer *w, struct ws_io_req *r, int error)
+{
+    struct ws_wfile *f = r->file;
+    struct ws_output *o = r->out;
+    f->inflight--;
+    if (f->inflight == 0)
+        f->inflight_end = 0;
+    f->end = WS_MAX(f->end, r->off + r->done);
+    ws_count(&w->counters, WS_C_WRITE_BYTES, r->done);
+    if (WS_LIKELY(!error)) {
+        ws_out_ok(o);
+    } else {
+        if (ws_error_is_disk(error)) {
+            ws_out_suspend(o, "write", error);
+            if (!f->error)
+                f->error = error;
+        } else {
+            file_error(f, "write", error);
+            f->dead = true;
+        }
+        file_lost(f, r->bytes - r->done);
+    }
+    ws_io_release(r);
+    ws_io_put(w, r);
+    if (f->closing)
+        file_advance(f);
+}
+
+/* ---- the end of a file ---- */
+
+static int set_size_and_time(struct ws_wfile *f)
+{
+    int rc = 0;
+    if (f->close_size != UINT64_MAX && f->close_size != f->end) {
+        if (!file_open(f))
+            return 0; /* said */
+        if (ftruncate(f->fd, (off_t)f->close_size) != 0)
+            rc = -errno;
+    }
+    if (f->close_mtime_ns == INT64_MIN)
+        return rc;
+    int64_t s = f->close_mtime_ns / 1000000000, ns = f->close_mtime_ns % 1000000000;
+    if (ns < 0) {
+        s--;
+        ns += 1000000000;
+    }
+    struct timespec t[2] = {{.tv_sec = s, .tv_nsec = ns}, {.tv_sec = s, .tv_nsec = ns}};
+    int no = f->fd >= 0 ? futimens(f->fd, t)
+                        : utimensat(f->ch->out->dirfd, disk_name(f, f->part), t, AT_SYMLINK_NOFOLLOW);
+    return no == 0 || rc ? rc : -errno;
+}
+
+static int commit(struct ws_wfile *f)
+{
+    struct ws_output *o = f->ch->out;
+    bool replace = o->cfg.exists == WS_EXISTS_TRUNCATE;
+    if (f->part) {
+        char from[WS_PATH_MAX + NAME_SPARE];
+        int rc;
+        snprintf(from, sizeof(from), "%s", disk_name(f, true));
+        while ((rc = ws_path_rename(o->dirfd, from, disk_name(f, false), replace)) == -EEXIST &&
+               o->cfg.exists == WS_EXISTS_COUNT && f->name_count < WS_NAME_TRIES)
+            f->name_count++;
+        if (rc)
+            return rc;
+    }
+    if (o->w->cfg.fsync == WS_FSYNC_CLOSE)
+        return ws_path_sync_dir(o->dirfd, disk_name(f, false));
+    return 0;
+}
+
+static void file_finalise(struct ws_wfile *f)
+{
+    struct ws_output *o = f->ch->out;
+    bool aborted = atomic_load_explicit(&o->w->abort, memory_order_relaxed);
+    int rc;
+    /* A file without data appears too. */
+    if (!aborted && !f->created && !f->dead && !f->lost)
+        file_open(f);
+    if (f->created && !aborted) {
+        if ((rc = set_size_and_time(f)) != 0)
+            file_error(f, "set size or time", rc);
+        if (o->w->cfg.fsync == WS_FSYNC_CLOSE && file_open(f) && fsync(f->fd) != 0)
+            file_error(f, "fsync", -errno);
+    }
+    if (f->fd >= 0)
+        fd_close(f);
+    /* A .part file that is not whole keeps its name. */
+    if (f->created && !aborted && !(f->part && (f->lost || f->dead)) && (rc = commit(f)) != 0)
+        file_error(f, "rename", rc);
+    if (!f->created && !f->error)
+        f->error = -ECANCELED;
+    if (o->cfg.on_closed && !aborted)
+        o->cfg.on_closed(o->cfg.user, disk_name(f, false), f->close_tag, f->error);
+    o->files_live--;
+    free(f);
+}
+
+/* Moves a closing file on: when nothing is pending or in flight, it ends (f is gone then). */
+static void file_advance(struct ws_wfile *f)
+{
+    if (f->inflight == 0 && !f->pend_first)
+        file_finalise(f);
+}
+
+static void file_close(struct ws_wfile *f, uint64_t size, int64_t mtime_ns, uint64_t tag)
+{
+    f->close_size = size;
+    f->close_mtime_ns = mtime_ns;
+    f->close_tag = tag;
+    file_flush(f);
+    f->closing = true;
+    file_advance(f);
+}
+
+/* ---- operations ---- */
+
+static void op_open(struct ws_channel *ch, const struct ws_op *op, const char *path)
+{
+    struct ws_output *o = ch->out;
+    struct ws_wfile *f = malloc(sizeof(*f) + op->len + NAME_SPARE);
+    int rc = f ? 0 : -ENOMEM;
+    if (f) {
+        *f = (struct ws_wfile){
+            .ch = ch, .id = op->id, .fd = -1, .path_len = op->len, .part = op->off & WS_FILE_PART};
+        memcpy(f->path, path, op->len);
+        f->path[op->len] = '\0';
+        rc = ws_idmap_put(&ch->files, op->id, f);
+    }
+    if (rc) {
+        free(f);
+        ws_out_file_error(o, NULL, "create", rc);
+        return;
+    }
+    o->files_live++;
+    rc = op->off & WS_OPEN_PATH_CUT ? -ENAMETOOLONG : ws_path_check(f->path);
+    if (rc) {
+        f->dead = true;
+        file_error(f, "create", rc);
+    }
+}
+
+static void op_data(struct ws_channel *ch, struct ws_wblock *b, struct ws_op *op)
+{
+    struct ws_wfile *f = ws_idmap_get(&ch->files, op->id);
+    if (WS_UNLIKELY(!f || f->dead)) {
+        op->kind = WS_OP_DONE;
+        if (f)
+            f->lost += op->len;
+        ws_out_lost(ch->out, op->len, 0);
+        return;
+    }
+    b->refs++;
+    pending_append(f, op);
+    if (f->pend_bytes >= WS_FLUSH_BYTES)
+        file_flush(f);
+}
+
+static void op_close(struct ws_channel *ch, const struct ws_op *op, const uint8_t *payload)
+{
+    struct ws_wfile *f = ws_idmap_take(&ch->files, op->id);
+    int64_t mtime_ns;
+    uint64_t tag;
+    if (!f)
+        return;
+    memcpy(&mtime_ns, payload, sizeof(mtime_ns));
+    memcpy(&tag, payload + sizeof(mtime_ns), sizeof(tag));
+    file_close(f, op->off, mtime_ns, tag);
+}
+
+/* Carries out the operations of a block that came; the caller holds a reference. */
+void ws_tree_block(struct ws_wblock *b)
+{
+    struct ws_channel *ch = b->ch;
+    struct ws_block *blk = ws_channel_block(ch, (uint32_t)(b - ch->block));
+    for (uint32_t i = 0; i < b->ops; i++) {
+        struct ws_op *op = ws_block_op(blk, ch->block_bytes, i);
+        uint8_t *payload = (uint8_t *)blk + op->pos;
+        switch (op->kind) {
+        case WS_OP_DATA:
+            op_data(ch, b, op);
+            break;
+        case WS_OP_OPEN:
+            op_open(ch, op, (const char *)payload);
+            break;
+        case WS_OP_CLOSE:
+            op_close(ch, op, payload);
+            break;
+        default:
+            break;
+        }
+    }
+}
+
+/* Writes whatever needs the block: then it goes back when the writes are done. The caller holds a reference. */
+void ws_tree_flush_block(struct ws_wblock *b)
+{
+    struct ws_channel *ch = b->ch;
+    struct ws_block *blk = ws_channel_block(ch, (uint32_t)(b - ch->block));
+    for (uint32_t i = 0; i < b->ops; i++) {
+        struct ws_op *op = ws_block_op(blk, ch->block_bytes, i);
+        if (op->kind == WS_OP_DATA)
+            file_flush(op->file);
+    }
+}
+
+void ws_tree_end_channel(struct ws_channel *ch)
+{
+    struct ws_idmap *m = &ch->files;
+    for (size_t i = 0; m->entry && i <= m->mask; i++)
+        if (m->entry[i].id)
+            file_close(m->entry[i].file, UINT64_MAX, INT64_MIN, 0);
+    ws_idmap_fini(m);
+}
+
+/* ---- the output ---- */
+
+int ws_tree_add(struct ws_output *o, char *err, size_t err_len)
+{
+    int rc = ws_path_mkdir_p(o->path);
+    if (!rc) {
+        o->dirfd = open(o->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        rc = o->dirfd >= 0 ? 0 : -errno;
+    }
+    if (!rc && faccessat(o->dirfd, ".", W_OK | X_OK, AT_EACCESS) != 0)
+        rc = -errno;
+    if (rc)
+        snprintf(err, err_len, "%s: cannot write into this directory: %s", o->path, strerror(-rc));
+    return rc;
+}
+
+void ws_tree_fini(struct ws_output *o)
+{
+    for (unsigned c = 0; c < o->cfg.channels; c++) {
+        struct ws_idmap *m = &o->channel[c].files;
+        for (size_t i = 0; m->entry && i <= m->mask; i++) {
+            struct ws_wfile *f = m->entry[i].id ? m->entry[i].file : NULL;
+            if (f && f->fd >= 0)
+                close(f->fd);
+            free(f);
+        }
+    }
+    if (o->dirfd >= 0)
+        close(o->dirfd);
+}

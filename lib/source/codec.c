@@ -140,36 +140,59 @@ static void zstd_destroy(void *state)
 
 /* --- xz --- */
 
+struct xz {
+    lzma_stream s;
+    bool between;
+};
+
 static void *xz_create(void)
 {
-    lzma_stream *s = calloc(1, sizeof(*s));
-    if (s && lzma_stream_decoder(s, XZ_MEMORY_MAX, LZMA_CONCATENATED) != LZMA_OK) {
-        free(s);
+    struct xz *x = calloc(1, sizeof(*x));
+    if (x && lzma_stream_decoder(&x->s, XZ_MEMORY_MAX, 0) != LZMA_OK) {
+        free(x);
         return NULL;
     }
-    return s;
+    return x;
+}
+
+/* As gzip_between(): streams may be padded with zeros (xz file format 2.2). */
+static enum ws_codec_result xz_between(struct xz *x, struct ws_codec_io *io)
+{
+    while (io->in_len && *io->in == 0)
+        advance(io, 1, 0);
+    if (!io->in_len)
+        return WS_CODEC_BETWEEN;
+    if (*io->in != 0xfd)
+        return fail(io, "bytes after the end of the xz data are not xz");
+    if (lzma_stream_decoder(&x->s, XZ_MEMORY_MAX, 0) != LZMA_OK)
+        return fail(io, "no memory for xz");
+    x->between = false;
+    return WS_CODEC_MORE;
 }
 
 static enum ws_codec_result xz_step(void *state, struct ws_codec_io *io)
 {
-    lzma_stream *s = state;
+    struct xz *x = state;
+    if (x->between)
+        return xz_between(x, io);
     size_t in = io->in_len, out = io->out_len;
-    s->next_in = io->in;
-    s->avail_in = in;
-    s->next_out = io->out;
-    s->avail_out = out;
-    lzma_ret r = lzma_code(s, io->in_end ? LZMA_FINISH : LZMA_RUN);
-    advance(io, in - s->avail_in, out - s->avail_out);
+    x->s.next_in = io->in;
+    x->s.avail_in = in;
+    x->s.next_out = io->out;
+    x->s.avail_out = out;
+    lzma_ret r = lzma_code(&x->s, LZMA_RUN);
+    advance(io, in - x->s.avail_in, out - x->s.avail_out);
     switch (r) {
     case LZMA_OK:
     case LZMA_BUF_ERROR: /* no progress: the caller gives more, or finds the data cut */
         return WS_CODEC_MORE;
     case LZMA_STREAM_END:
+        x->between = true;
         return WS_CODEC_BETWEEN;
     case LZMA_MEMLIMIT_ERROR:
         return fail(io, "xz data needs more than 256 MiB of memory");
-    case LZMA_FORMAT_ERROR:
-        return fail(io, "bytes after the end of the xz data are not xz");
+    case LZMA_MEM_ERROR:
+        return fail(io, "no memory for xz");
     default:
         return fail(io, "xz data is corrupt");
     }
@@ -177,8 +200,9 @@ static enum ws_codec_result xz_step(void *state, struct ws_codec_io *io)
 
 static void xz_destroy(void *state)
 {
-    lzma_end(state);
-    free(state);
+    struct xz *x = state;
+    lzma_end(&x->s);
+    free(x);
 }
 
 /* --- bzip2 --- */

@@ -19,7 +19,6 @@ struct ws_codec_io {
     size_t in_len;
     uint8_t *out; /* room for plain bytes; the step advances it */
     size_t out_len;
-    bool in_end;        /* no more input will come */
     const char *reason; /* static text, set with WS_CODEC_FAILED */
 };
 

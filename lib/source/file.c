@@ -155,7 +155,7 @@ static int recognise(struct ws_file *f, char *err, size_t err_len)
         else
             snprintf(err, err_len, "%s: offset 0: file header is cut: %zu bytes missing", f->name,
                      (size_t)f->need - ws_chunks_unread(&f->chunks));
-        return r < 0 ? r : -EINVAL;
+        return r < 0 ? r : f->read ? -EINVAL : -ENODATA;
     }
 }
 

@@ -86,26 +86,27 @@ static ssize_t refill(struct ws_input *in)
 {
     if (in->stored_pos < in->stored_len)
         return set_error(in, -EBADMSG, "decompression makes no progress");
-    if (in->stored_end && in->between)
-        return 0;
-    if (in->stored_end) {
-        char text[64];
-        snprintf(text, sizeof(text), "%s data is cut short", in->codec->name);
-        return set_error(in, -EBADMSG, text);
+    if (!in->stored_end) {
+        ssize_t n = read_on(in, in->stored, STORED_BYTES);
+        if (n < 0)
+            return n;
+        in->stored_pos = 0;
+        in->stored_len = (size_t)n;
+        if (n)
+            return 1;
     }
-    ssize_t n = read_on(in, in->stored, STORED_BYTES);
-    if (n < 0)
-        return n;
-    in->stored_pos = 0;
-    in->stored_len = (size_t)n;
-    return 1;
+    if (in->between)
+        return 0;
+    char text[64];
+    snprintf(text, sizeof(text), "%s data is cut short", in->codec->name);
+    return set_error(in, -EBADMSG, text);
 }
 
 static ssize_t read_compressed(struct ws_input *in, uint8_t *buf, size_t len)
 {
     for (;;) {
         /* a step with nothing new to work on is taken as a fault by some libraries */
-        if (in->stored_pos == in->stored_len && !in->pending && (!in->stored_end || in->between)) {
+        if (in->stored_pos == in->stored_len && !in->pending) {
             ssize_t more = refill(in);
             if (more <= 0)
                 return more;
@@ -115,7 +116,6 @@ static ssize_t read_compressed(struct ws_input *in, uint8_t *buf, size_t len)
             .in_len = in->stored_len - in->stored_pos,
             .out = buf,
             .out_len = len,
-            .in_end = in->stored_end,
         };
         bool was_between = in->between;
         enum ws_codec_result r = in->codec->step(in->codec_state, &io);

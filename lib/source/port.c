@@ -2,13 +2,10 @@
 /* Opens, configures, starts and closes DPDK ports; the control path. */
 #include "source/port_impl.h"
 
-#include <dlfcn.h>
 #include <errno.h>
-#include <linux/if_packet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,6 +16,7 @@
 #include <rte_mbuf_dyn.h>
 
 #include "base/log.h"
+#include "source/port_kernel.h"
 #include "source/port_log.h"
 
 #define DESCRIPTORS_DEFAULT 2048u
@@ -64,7 +62,7 @@ static const struct ws_port_driver drivers[] = {
      .missed_unknown = true,
      .sum_unknown = true,
      .kernel = true},
-    {.name = "net_af_xdp", .all_queues = true, .sum_unknown = true, .kernel = true},
+    {.name = "net_af_xdp", .all_queues = true, .sum_unknown = true, .kernel = true, .xdp = true},
     {.name = "net_tap", .missed_unknown = true, .sum_unknown = true},
     {.name = "net_memif", .all_queues = true, .missed_unknown = true},
     {.name = "net_virtio_user", .missed_unknown = true, .sum_unknown = true},
@@ -231,9 +229,17 @@ static int probe(struct ws_port *p, char *err, size_t err_len)
         rc = find_new_port(before, &p->id);
     if (rc < 0) {
         const bool none = rc == -ENODEV || rc == -ENOENT || rc == -EFAULT;
-        snprintf(err, err_len, "--dev %s: %s%s%s", text,
-                 none ? "no such device, or no driver for it" : strerror(-rc), line[0] ? ": " : "",
-                 line);
+        const bool vague = rc == -1; /* drivers' way to say "failed", not -EPERM */
+        if (vague)
+            rc = geteuid() == 0 ? -EIO : -EPERM;
+        snprintf(err, err_len, "--dev %s: %s%s%s%s", text,
+                 none    ? "no such device, or no driver for it"
+                 : vague ? "the driver could not open it"
+                         : strerror(-rc),
+                 line[0] ? ": " : "", line,
+                 vague && geteuid() != 0
+                     ? " (not root: CAP_NET_RAW or CAP_NET_ADMIN may be missing)"
+                     : "");
         return rc;
     }
     struct rte_eth_dev_info info;
@@ -243,30 +249,6 @@ static int probe(struct ws_port *p, char *err, size_t err_len)
     if (find_new_port(before, &port) == 0)
         ws_log(WS_LOG_INFO, "--dev %s: the device has several ports; only the first is used", text);
     return 0;
-}
-
-/* libbpf and libxdp, which af_xdp brings in, write to stderr on their own. */
-static void quiet_bpf(void)
-{
-    static const struct {
-        const char *library, *setter;
-    } all[] = {{"libbpf.so.1", "libbpf_set_print"},
-               {"libbpf.so.0", "libbpf_set_print"},
-               {"libxdp.so.1", "libxdp_set_print"}};
-    if (ws_log_level >= WS_LOG_DEBUG)
-        return;
-    for (size_t i = 0; i < WS_ARRAY_SIZE(all); i++) {
-        void *lib = dlopen(all[i].library, RTLD_LAZY | RTLD_NOLOAD);
-        if (!lib)
-            continue;
-        void *symbol = dlsym(lib, all[i].setter);
-        void *(*setter)(void *) = NULL;
-        if (symbol)
-            memcpy(&setter, &symbol, sizeof(setter)); /* as POSIX has it */
-        if (setter)
-            setter(NULL);
-        dlclose(lib);
-    }
 }
 
 /* ---- configuration ---- */
@@ -322,12 +304,14 @@ static int configure_queues(struct ws_port *p, const struct rte_eth_conf *conf,
 static int make_pool(struct ws_port *p, const struct pool_plan *plan, char *err, size_t err_len)
 {
     char name[RTE_MEMPOOL_NAMESIZE];
+    /* a pool must hold more than one and a half caches */
+    const unsigned cache = WS_MIN(MBUF_CACHE, plan->mbufs / 2);
+    const int nodes[] = {p->info.numa_node, SOCKET_ID_ANY};
+
     snprintf(name, sizeof(name), "ws_port_%u", p->id);
-    p->pool = rte_pktmbuf_pool_create(name, plan->mbufs, MBUF_CACHE, 0, (uint16_t)plan->room,
-                                      p->info.numa_node < 0 ? SOCKET_ID_ANY : p->info.numa_node);
-    if (!p->pool && p->info.numa_node >= 0)
-        p->pool = rte_pktmbuf_pool_create(name, plan->mbufs, MBUF_CACHE, 0, (uint16_t)plan->room,
-                                          SOCKET_ID_ANY);
+    for (size_t i = p->info.numa_node < 0; i < WS_ARRAY_SIZE(nodes) && !p->pool; i++)
+        p->pool =
+            rte_pktmbuf_pool_create(name, plan->mbufs, cache, 0, (uint16_t)plan->room, nodes[i]);
     if (!p->pool) {
         snprintf(err, err_len, "no memory for %u packet buffers of %u bytes (%s)", plan->mbufs,
                  plan->room, rte_strerror(rte_errno));
@@ -380,8 +364,8 @@ static int configure(struct ws_port *p, const struct ws_port_config *cfg, char *
         return rc;
     }
     p->driver = driver_find(info.driver_name ? info.driver_name : "");
-    if (strcmp(p->driver->name, "net_af_xdp") == 0)
-        quiet_bpf();
+    if (p->driver->xdp)
+        ws_port_kernel_quiet();
     snprintf(p->info.driver, sizeof(p->info.driver), "%s",
              info.driver_name ? info.driver_name : "?");
     rte_eth_dev_get_name_by_port(p->id, p->info.name);
@@ -390,7 +374,12 @@ static int configure(struct ws_port *p, const struct ws_port_config *cfg, char *
     p->info.missed_unknown = p->driver->missed_unknown;
     p->info.replay = p->devargs.pcap && p->devargs.rx_files > 0 && p->devargs.rx_ifaces == 0 &&
                      !p->devargs.infinite;
-    p->info.vlan_kept = true;
+    p->info.vlan_kept =
+        !p->driver->xdp || info.if_index == 0 || !ws_port_kernel_strips_vlan(info.if_index);
+    if (!p->info.vlan_kept)
+        ws_log(WS_LOG_WARN,
+               "%s: VLAN tags may be lost on their way to XDP (ethtool -K %s rxvlan off)",
+               p->info.name, p->devargs.iface);
 
     (void)rte_eth_dev_get_mtu(p->id, &mtu);
     uint32_t mtu_want = cfg->mtu ? cfg->mtu : mtu;
@@ -439,29 +428,13 @@ static int configure(struct ws_port *p, const struct ws_port_config *cfg, char *
 
 /* ---- promiscuous mode ---- */
 
-/* For a port on a kernel interface: a socket whose membership ends with us, however we end, where
- * the driver would set a flag of the interface that outlives a killed process. */
-static int kernel_promiscuous(uint16_t port)
-{
-    struct rte_eth_dev_info info;
-    if (rte_eth_dev_info_get(port, &info) != 0 || info.if_index == 0)
-        return -1;
-    int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return -1;
-    const struct packet_mreq req = {.mr_ifindex = (int)info.if_index, .mr_type = PACKET_MR_PROMISC};
-    if (setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &req, sizeof(req)) == 0)
-        return fd;
-    close(fd);
-    return -1;
-}
-
 static void promiscuous_on(struct ws_port *p)
 {
+    struct rte_eth_dev_info info;
     char line[256];
     int rc = 0;
-    if (p->driver->kernel)
-        p->promiscuous_fd = kernel_promiscuous(p->id);
+    if (p->driver->kernel && rte_eth_dev_info_get(p->id, &info) == 0 && info.if_index != 0)
+        p->promiscuous_fd = ws_port_kernel_promiscuous(info.if_index);
     p->info.promiscuous = p->promiscuous_fd >= 0;
     if (!p->info.promiscuous) {
         ws_port_log_hold();

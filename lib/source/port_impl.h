@@ -32,6 +32,7 @@ struct ws_port_driver {
     bool missed_unknown; /* imissed stays 0, whatever was lost */
     bool sum_unknown;    /* local traffic may come before its checksums were filled in */
     bool kernel;         /* sits on a kernel interface (rte_eth_dev_info.if_index) */
+    bool xdp;
     bool no_promiscuous; /* has nothing to switch: not worth a line */
     bool no_link;        /* link status means nothing */
 };

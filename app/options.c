@@ -158,7 +158,7 @@ int options_parse(struct options *o, enum command cmd, const char *name, int arg
     int rest;
 
     set_defaults(o);
-    if (ws_opts_parse(options_table, cmd, argc, argv, o, &o->input, &rest, err, sizeof(err)) < 0) {
+    if (ws_opts_parse(options_table, cmd, argc, (const char *const *)argv, o, &o->input, &rest, err, sizeof(err)) < 0) {
         fprintf(stderr, "wirespool %s: %s (see wirespool %s --help)\n", name, err, name);
         return 2;
     }

@@ -185,7 +185,7 @@ static const struct ws_opt *find_letter(const struct ws_opt *table, uint32_t com
 }
 
 /* One option word at argv[*i], its value perhaps the next word. */
-static int parse_word(const struct ws_opt *table, uint32_t command, int argc, char **argv, int *i,
+static int parse_word(const struct ws_opt *table, uint32_t command, int argc, const char *const *argv, int *i,
                       void *values, char *err, size_t err_len)
 {
     const char *word = argv[*i];
@@ -229,7 +229,7 @@ static int parse_word(const struct ws_opt *table, uint32_t command, int argc, ch
     return store(o, value, values, err, err_len);
 }
 
-int ws_opts_parse(const struct ws_opt *table, uint32_t command, int argc, char **argv,
+int ws_opts_parse(const struct ws_opt *table, uint32_t command, int argc, const char *const *argv,
                   void *values, struct ws_opt_list *positional, int *rest, char *err,
                   size_t err_len)
 {

@@ -36,7 +36,7 @@ struct ws_opt {
 /* Parses argv[1..argc) for the given command bit into *values. Options and positionals may mix; positionals
  * go to *positional. After "--" everything is the filter: joined by the caller from rest. Errors: -EINVAL with one line in err.
  * *rest is the index in argv of the first word after "--", or argc. */
-int ws_opts_parse(const struct ws_opt *table, uint32_t command, int argc, char **argv,
+int ws_opts_parse(const struct ws_opt *table, uint32_t command, int argc, const char *const *argv,
                   void *values, struct ws_opt_list *positional, int *rest, char *err,
                   size_t err_len);
 

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Option tables and the parsers of values. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/opts.h"
+
+struct values {
+    bool flag;
+    const char *text;
+    struct ws_opt_list list;
+    uint64_t count, size;
+    int64_t time;
+    int choice;
+};
+
+static const struct ws_opt table[] = {
+    {"", 0, WS_OPT_FLAG, NULL, 3, 0, "Group"},
+    {"flag", 'f', WS_OPT_FLAG, NULL, 1, offsetof(struct values, flag), "a flag"},
+    {"text", 't', WS_OPT_STRING, "TEXT", 1, offsetof(struct values, text), "a text"},
+    {"list", 'l', WS_OPT_LIST, "ITEM", 1, offsetof(struct values, list), "a list"},
+    {"count", 0, WS_OPT_U64, "N", 1, offsetof(struct values, count), "a count"},
+    {"size", 0, WS_OPT_SIZE, "SIZE", 1, offsetof(struct values, size), "a size"},
+    {"time", 0, WS_OPT_DURATION, "TIME", 1, offsetof(struct values, time), "a time"},
+    {"choice", 0, WS_OPT_CHOICE, "one|two|three", 1, offsetof(struct values, choice), "a choice"},
+    {"other", 0, WS_OPT_FLAG, NULL, 2, offsetof(struct values, flag), "of another command"},
+    {NULL, 0, WS_OPT_FLAG, NULL, 0, 0, NULL},
+};
+
+static int parse(struct values *v, struct ws_opt_list *pos, int *rest, char *err, const char *const *argv)
+{
+    int argc = 0;
+    memset(v, 0, sizeof(*v));
+    memset(pos, 0, sizeof(*pos));
+    while (argv[argc])
+        argc++;
+    return ws_opts_parse(table, 1, argc, argv, v, pos, rest, err, 200);
+}
+
+static void mixes_options_and_files(void **state)
+{
+    const char *const argv[] = {"cmd", "a.pcap", "-f", "--text=x=y", "-lone", "--list", "two", "-", "--count", "1e6",
+                    "--size", "64K", "--time", "5m", "--choice", "three", "b.pcap", "--", "tcp", "-x", NULL};
+    struct values v;
+    struct ws_opt_list pos;
+    char err[200];
+    int rest;
+    (void)state;
+    assert_int_equal(parse(&v, &pos, &rest, err, argv), 0);
+    assert_true(v.flag);
+    assert_string_equal(v.text, "x=y");
+    assert_int_equal(v.list.n, 2);
+    assert_string_equal(v.list.item[0], "one");
+    assert_string_equal(v.list.item[1], "two");
+    assert_int_equal(v.count, 1000000);
+    assert_int_equal(v.size, 65536);
+    assert_int_equal(v.time, INT64_C(300000000000));
+    assert_int_equal(v.choice, 2);
+    assert_int_equal(pos.n, 3);
+    assert_string_equal(pos.item[1], "-");
+    assert_string_equal(pos.item[2], "b.pcap");
+    assert_string_equal(argv[rest], "tcp");
+}
+
+static void expect_error(const char *want, const char *const *argv)
+{
+    struct values v;
+    struct ws_opt_list pos;
+    char err[200] = "";
+    int rest;
+    assert_int_equal(parse(&v, &pos, &rest, err, argv), -EINVAL);
+    assert_non_null(strstr(err, want));
+}
+
+static void says_what_is_wrong(void **state)
+{
+    (void)state;
+    expect_error("unknown option --nope", (const char *const[]){"cmd", "--nope", NULL});
+    expect_error("unknown option --other", (const char *const[]){"cmd", "--other", NULL});
+    expect_error("unknown option -z", (const char *const[]){"cmd", "-z", NULL});
+    expect_error("--text needs a value", (const char *const[]){"cmd", "--text", NULL});
+    expect_error("--flag takes no value", (const char *const[]){"cmd", "--flag=1", NULL});
+    expect_error("'12x' is not a number", (const char *const[]){"cmd", "--count", "12x", NULL});
+    expect_error("'-1' is not a size", (const char *const[]){"cmd", "--size", "-1", NULL});
+    expect_error("'soon' is not a time", (const char *const[]){"cmd", "--time=soon", NULL});
+    expect_error("none of one|two|three", (const char *const[]){"cmd", "--choice", "tw", NULL});
+}
+
+static void parses_values(void **state)
+{
+    uint64_t u;
+    int64_t t;
+    (void)state;
+    assert_int_equal(ws_parse_u64("18446744073709551615", &u), 0);
+    assert_true(u == UINT64_MAX);
+    assert_int_equal(ws_parse_u64("18446744073709551616", &u), -EINVAL);
+    assert_int_equal(ws_parse_u64("2k", &u), 0);
+    assert_int_equal(u, 2000);
+    assert_int_equal(ws_parse_size("1.5G", &u), 0);
+    assert_int_equal(u, 1610612736);
+    assert_int_equal(ws_parse_size("3MiB", &u), 0);
+    assert_int_equal(u, 3 << 20);
+    assert_int_equal(ws_parse_size("10B", &u), 0);
+    assert_int_equal(u, 10);
+    const char *bad[] = {"", " 1", "1 ", "0x10", "nan", "inf", "1e99", "K", "1KK", "+1", "1Q"};
+    for (size_t i = 0; i < WS_ARRAY_SIZE(bad); i++) {
+        assert_int_equal(ws_parse_size(bad[i], &u), -EINVAL);
+        assert_int_equal(ws_parse_duration(bad[i], &t), -EINVAL);
+    }
+    assert_int_equal(ws_parse_duration("1.5", &t), 0);
+    assert_int_equal(t, 1500000000);
+    assert_int_equal(ws_parse_duration("250ms", &t), 0);
+    assert_int_equal(t, 250000000);
+    assert_int_equal(ws_parse_duration("2d", &t), 0);
+    assert_int_equal(t, INT64_C(172800000000000));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(mixes_options_and_files),
+        cmocka_unit_test(says_what_is_wrong),
+        cmocka_unit_test(parses_values),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The flow stage over hand-made frames: which flows there are, and what sinks are shown. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/flow_stage.h"
+#include "engine/ledger.h"
+#include "../packet/build.h"
+
+static const uint8_t A4[4] = {10, 0, 0, 1}, B4[4] = {10, 0, 0, 2};
+
+/* A sink that writes what it is shown as text: "open", "p0" packet of direction 0, "d1@0:abc" data,
+ * "g0@3+5" gap, "close(cause):packets". */
+struct spy {
+    struct ws_sink sink;
+    char log[4096];
+};
+
+static void note(struct spy *s, const char *fmt, ...) WS_PRINTF(2, 3);
+
+static void note(struct spy *s, const char *fmt, ...)
+{
+    size_t n = strlen(s->log);
+    va_list ap;
+    if (n)
+        s->log[n++] = ' ';
+    va_start(ap, fmt);
+    vsnprintf(s->log + n, sizeof(s->log) - n, fmt, ap);
+    va_end(ap);
+}
+
+static void spy_open(struct ws_sink *s, struct ws_flow *f)
+{
+    note((struct spy *)(void *)s, "open%u", f->orig);
+}
+
+static void spy_packet(struct ws_sink *s, struct ws_flow *f, const struct ws_packet *p)
+{
+    if (f)
+        note((struct spy *)(void *)s, "p%u", p->dir);
+    else
+        note((struct spy *)(void *)s, "p-");
+}
+
+static void spy_data(struct ws_sink *s, struct ws_flow *f, unsigned dir, uint64_t off,
+                     const uint8_t *data, uint32_t len, const struct ws_tcp_meta *meta)
+{
+    (void)f;
+    (void)meta;
+    note((struct spy *)(void *)s, "d%u@%llu:%.*s", dir, (unsigned long long)off, (int)len,
+         (const char *)data);
+}
+
+static void spy_gap(struct ws_sink *s, struct ws_flow *f, unsigned dir, uint64_t off, uint64_t len,
+                    enum ws_gap_cause cause)
+{
+    (void)f;
+    (void)cause;
+    note((struct spy *)(void *)s, "g%u@%llu+%llu", dir, (unsigned long long)off,
+         (unsigned long long)len);
+}
+
+static void spy_close(struct ws_sink *s, struct ws_flow *f, const struct ws_tcp_conn *c,
+                      enum ws_flow_cause cause)
+{
+    static const char *const names[] = {"end", "idle", "reused", "evicted", "finished"};
+    assert_true((c != NULL) == (f->key.proto == 6));
+    note((struct spy *)(void *)s, "close(%s):%llu+%llu", names[cause],
+         (unsigned long long)f->packets[0], (unsigned long long)f->packets[1]);
+}
+
+static const struct ws_sink_ops spy_ops = {
+    .flow_open = spy_open,
+    .packet = spy_packet,
+    .data = spy_data,
+    .gap = spy_gap,
+    .flow_close = spy_close,
+};
+
+struct bed {
+    struct ws_select select;
+    struct ws_flow_ids ids;
+    struct ws_counters counters;
+    struct spy spy;
+    struct ws_flow_stage *fs;
+    void *mem;
+    uint64_t ordinal;
+    int64_t now_ns;
+};
+
+static struct bed bed;
+
+static void start(unsigned needs, uint32_t flows_max)
+{
+    struct ws_sink *sink = &bed.spy.sink;
+    bed.spy.sink.ops = &spy_ops;
+    bed.spy.sink.needs = needs;
+    struct ws_flow_stage_config cfg = {
+        .sink = &sink, .n_sink = 1, .select = &bed.select, .ids = &bed.ids,
+        .counters = &bed.counters, .udp = true, .tcp = ws_tcp_defaults,
+        .flow = {.flows_max = flows_max, .seed = 1,
+                 .timeout_ns = {10000000000, 10000000000, 10000000000, 60000000000}},
+    };
+    cfg.tcp.nodes_max = 64;
+    cfg.tcp.bytes_max = 65536;
+    size_t bytes = ws_align_up(ws_flow_stage_bytes(&cfg), 64);
+    bed.mem = aligned_alloc(64, bytes);
+    memset(bed.mem, 0, bytes);
+    bed.fs = ws_flow_stage_init(bed.mem, &cfg);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    memset(&bed, 0, sizeof(bed));
+    ws_select_init(&bed.select);
+    bed.now_ns = 1000000000;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    free(bed.mem);
+    return 0;
+}
+
+static void push(const struct build *b)
+{
+    struct ws_packet p = build_packet(b, 1);
+    const struct ws_packet *pp = &p;
+    p.ts_ns = p.clock_ns = bed.now_ns += 1000000;
+    p.ordinal = bed.ordinal++;
+    ws_decode(&p, &ws_decode_defaults);
+    ws_flow_stage_burst(bed.fs, &pp, 1);
+    ws_count(&bed.counters, WS_C_RX_PACKETS, 1);
+    if (p.status == WS_DECODE_NON_IP)
+        ws_count(&bed.counters, WS_C_NON_FLOW, 1);
+}
+
+/* A segment: a to b when forward. Port 80 is B's. */
+static void tcp(bool forward, uint16_t port, uint32_t seq, uint32_t ack, uint8_t flags,
+                const char *text)
+{
+    struct build b;
+    build_start(&b);
+    build_text(&b, text);
+    build_tcp(&b, forward ? port : 80, forward ? 80 : port, seq, ack, flags);
+    build_ip4(&b, forward ? A4 : B4, forward ? B4 : A4, 6);
+    build_ether(&b, 0x0800);
+    push(&b);
+}
+
+static void udp(bool forward, uint16_t port, const char *text)
+{
+    struct build b;
+    build_start(&b);
+    build_text(&b, text);
+    build_udp(&b, forward ? port : 53, forward ? 53 : port);
+    build_ip4(&b, forward ? A4 : B4, forward ? B4 : A4, 17);
+    build_ether(&b, 0x0800);
+    push(&b);
+}
+
+static void end(const char *want)
+{
+    struct ws_ledger_equation eq[WS_LEDGER_EQUATIONS];
+    ws_flow_stage_finish(bed.fs);
+    assert_string_equal(bed.spy.log, want);
+    assert_int_equal(ws_ledger_check(&bed.counters, eq), 0);
+}
+
+enum { ALL = WS_SINK_OPEN | WS_SINK_PACKET | WS_SINK_DATA | WS_SINK_CLOSE };
+enum { NO_PACKETS = WS_SINK_OPEN | WS_SINK_DATA | WS_SINK_CLOSE };
+
+static void a_connection(void **state)
+{
+    (void)state;
+    start(ALL, 16);
+    tcp(true, 1000, 99, 0, WS_TCP_SYN, "");
+    tcp(false, 1000, 499, 100, WS_TCP_SYN | WS_TCP_ACK, "");
+    tcp(true, 1000, 100, 500, WS_TCP_ACK, "abc");
+    tcp(false, 1000, 500, 103, WS_TCP_ACK, "xy");
+    end("open0 p0 p1 d0@0:abc p0 d1@0:xy p1 close(end):2+2");
+}
+
+static void datagrams_and_other_frames(void **state)
+{
+    struct build b;
+    (void)state;
+    start(ALL, 16);
+    udp(true, 1000, "q");
+    udp(false, 1000, "rr");
+    udp(true, 1000, "s");
+    build_start(&b);
+    build_fill(&b, 0, 28);
+    build_ether(&b, 0x0806);
+    push(&b);
+    end("open0 d0@0:q p0 d1@0:rr p1 d0@1:s p0 p- close(end):2+1");
+}
+
+static void a_selection_hides_the_rest(void **state)
+{
+    struct build b;
+    char err[100];
+    (void)state;
+    assert_int_equal(ws_select_add_port(&bed.select, "1001", err, sizeof(err)), 0);
+    start(ALL, 16);
+    udp(true, 1000, "no");
+    udp(true, 1001, "yes");
+    build_start(&b);
+    build_fill(&b, 0, 28);
+    build_ether(&b, 0x0806);
+    push(&b);
+    end("open0 open0 d0@0:yes p0 close(end):1+0 close(end):1+0");
+}
+
+static void one_way(void **state)
+{
+    static const uint64_t first[] = {0};
+    static const uint8_t dirs[] = {2};
+    (void)state;
+    bed.select.by_flow = true;
+    bed.select.flow_ordinal = first;
+    bed.select.flow_dirs = dirs;
+    bed.select.n_flow = 1;
+    start(ALL, 16);
+    udp(true, 1000, "q");
+    udp(false, 1000, "r");
+    end("open0 d1@0:r p1 close(end):1+1");
+}
+
+static void silence_ends_a_flow(void **state)
+{
+    (void)state;
+    start(NO_PACKETS, 16);
+    udp(true, 1000, "a");
+    bed.now_ns += 11000000000;
+    udp(true, 1000, "b");
+    end("open0 d0@0:a close(idle):1+0 open0 d0@0:b close(end):1+0");
+    assert_int_equal(ws_count_get(&bed.counters, WS_C_FLOWS_IDLE), 1);
+}
+
+static void a_closed_tuple_is_reused_at_once(void **state)
+{
+    (void)state;
+    start(NO_PACKETS, 16);
+    tcp(true, 1000, 99, 0, WS_TCP_SYN, "");
+    tcp(false, 1000, 499, 100, WS_TCP_SYN | WS_TCP_ACK, "");
+    tcp(true, 1000, 100, 500, WS_TCP_ACK | WS_TCP_FIN, "one");
+    tcp(false, 1000, 500, 104, WS_TCP_ACK | WS_TCP_FIN, "");
+    tcp(true, 1000, 9999, 0, WS_TCP_SYN, "");
+    tcp(false, 1000, 7777, 10000, WS_TCP_SYN | WS_TCP_ACK, "");
+    tcp(true, 1000, 10000, 7778, WS_TCP_ACK, "two");
+    end("open0 d0@0:one close(reused):2+2 open0 d0@0:two close(end):2+1");
+}
+
+static void a_lone_syn_changes_nothing_but_an_answered_one_does(void **state)
+{
+    (void)state;
+    start(NO_PACKETS, 16);
+    tcp(true, 1000, 99, 0, WS_TCP_SYN, "");
+    tcp(false, 1000, 499, 100, WS_TCP_SYN | WS_TCP_ACK, "");
+    tcp(true, 1000, 100, 500, WS_TCP_ACK, "old");
+    tcp(true, 1000, 50000000, 0, WS_TCP_SYN, ""); /* injected */
+    tcp(true, 1000, 103, 500, WS_TCP_ACK, "still");
+    tcp(true, 1000, 90000000, 0, WS_TCP_SYN, ""); /* the close was not captured */
+    tcp(false, 1000, 70000000, 90000001, WS_TCP_SYN | WS_TCP_ACK, "");
+    tcp(true, 1000, 90000001, 70000001, WS_TCP_ACK, "new");
+    /* the SYN of the new connection counts there */
+    end("open0 d0@0:old d0@3:still close(reused):4+1 open0 d0@0:new close(end):2+1");
+}
+
+static void a_full_table_evicts_and_still_tells(void **state)
+{
+    (void)state;
+    start(NO_PACKETS, 2);
+    udp(true, 1000, "a");
+    udp(true, 1001, "b");
+    udp(true, 1002, "c");
+    end("open0 d0@0:a open0 d0@0:b close(evicted):1+0 open0 d0@0:c close(end):1+0 close(end):1+0");
+    assert_int_equal(ws_count_get(&bed.counters, WS_C_FLOWS_EVICTED_SYN), 1);
+}
+
+static void an_evicted_stream_gives_what_it_held(void **state)
+{
+    (void)state;
+    start(NO_PACKETS, 1);
+    tcp(true, 1000, 99, 0, WS_TCP_SYN, "");
+    tcp(true, 1000, 103, 0, WS_TCP_ACK, "late");
+    udp(true, 1001, "b");
+    end("open0 g0@0+3 d0@3:late close(evicted):2+0 open0 d0@0:b close(end):1+0");
+}
+
+static void many_of_one_flow_in_one_burst(void **state)
+{
+    static struct build b[3];
+    struct ws_packet p[3];
+    const struct ws_packet *pp[3];
+    static const char *const text[] = {"x", "y", "z"};
+    (void)state;
+    start(NO_PACKETS, 16);
+    for (unsigned i = 0; i < 3; i++) {
+        build_start(&b[i]);
+        build_text(&b[i], text[i]);
+        build_udp(&b[i], 1000, 53);
+        build_ip4(&b[i], A4, B4, 17);
+        build_ether(&b[i], 0x0800);
+        p[i] = build_packet(&b[i], 1);
+        p[i].ordinal = i;
+        ws_decode(&p[i], &ws_decode_defaults);
+        pp[i] = &p[i];
+        ws_count(&bed.counters, WS_C_RX_PACKETS, 1);
+    }
+    ws_flow_stage_burst(bed.fs, pp, 3);
+    end("open0 d0@0:x d0@1:y d0@2:z close(end):3+0");
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(a_connection),
+        TEST(datagrams_and_other_frames),
+        TEST(a_selection_hides_the_rest),
+        TEST(one_way),
+        TEST(silence_ends_a_flow),
+        TEST(a_closed_tuple_is_reused_at_once),
+        TEST(a_lone_syn_changes_nothing_but_an_answered_one_does),
+        TEST(a_full_table_evicts_and_still_tells),
+        TEST(an_evicted_stream_gives_what_it_held),
+        TEST(many_of_one_flow_in_one_burst),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -364,6 +364,12 @@ int ws_file_open(struct ws_source **s, const struct ws_file_config *cfg, char *e
                 r = recognise(f, err, err_len);
             while (r == -EAGAIN);
         }
+        /* An end of file or an error here is file_rx()'s to say: it comes again. */
+        while (r == 0 && f->state == WS_FILE_PCAPNG && !ws_file_ng_describe(f)) {
+            int more = read_more(f);
+            if (more != 1 && more != -EAGAIN)
+                break;
+        }
     }
     if (r) {
         if (f)

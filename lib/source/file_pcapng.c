@@ -251,3 +251,21 @@ int ws_file_ng_parse(struct ws_file *f, struct ws_packet *pkt, unsigned max)
     }
     return (int)n;
 }
+
+bool ws_file_ng_describe(struct ws_file *f)
+{
+    struct ws_pcapng_block b;
+    while (!f->ng.n_iface && !f->ng.stopped) {
+        if (!skip(f) || f->chunks.pos == f->chunks.end)
+            return false;
+        if (ws_pcapng_block_decode(&b, &f->ng.section, f->chunks.pos,
+                                   ws_chunks_unread(&f->chunks)) == WS_FORMAT_COMPLETE &&
+            (b.type == WS_PCAPNG_EPB || b.type == WS_PCAPNG_PB || b.type == WS_PCAPNG_SPB))
+            return true;
+        enum step s = block(f, NULL); /* no packet, so none is given */
+        if (s == STEP_MORE)
+            return false;
+        f->ng.stopped = s == STEP_STOP;
+    }
+    return true;
+}

@@ -100,6 +100,10 @@ static inline void ws_file_give(struct ws_file *f, struct ws_packet *pkt, const 
 /* A pcapng file begins. 0 or -ENOMEM. */
 int ws_file_ng_begin(struct ws_file *f);
 
+/* Reads on until the first interface is described or a packet comes, so that whoever writes a header before
+ * the first packet knows a link type. False: more bytes are needed. */
+bool ws_file_ng_describe(struct ws_file *f);
+
 /* Up to max packets of the bytes at hand: a count; 0: more bytes are needed (f->need); -1: reading
  * of this file stops (logged). */
 int ws_file_ng_parse(struct ws_file *f, struct ws_packet *pkt, unsigned max);

@@ -65,6 +65,9 @@ int outputs_count(struct run *r)
     }
     if (pcap) {
         o->pcapng = has_suffix(pcap, ".pcapng") || has_suffix(pcap, ".ntar");
+        /* A pcapng input that describes no interface: a classic file's header needs some link type. */
+        if (!o->pcapng && r->n_iface == 0)
+            r->iface[r->n_iface++] = (struct ws_pcapng_iface){.link_type = 1, .tsresol = 9};
         o->n_output++;
         /* Several receive stages have no common order of packets: a shard each. */
         o->pcap_rotates = r->o->rotate_size || r->o->rotate_time || receive_stages(r) > 1;
@@ -266,18 +269,22 @@ static int make_pcap_sink(struct run *r, unsigned worker, struct ws_sink **s)
     int rc = ws_sink_pcap_create(s, &pc);
     if (rc < 0 || !growing)
         return rc;
-    if (pc.role == WS_SINK_PCAP_ALONE) {
+    if (pc.role == WS_SINK_PCAP_ALONE)
         r->out.announce_to = *s;
-        r->ec.announce = announce;
-    }
     return 0;
 }
 
 /* The reader's sink on the output's last channel; made once, before the engine. */
 int outputs_make_announcer(struct run *r)
 {
-    if (!r->out.pcap || r->out.pcap_rotates || !r->out.pcapng || !r->ec.receivers)
+    if (!r->out.pcap || r->out.pcap_rotates || !r->out.pcapng)
         return 0;
+    if (!r->ec.receivers) {
+        /* the only worker's own sink hears them, once make_pcap_sink() has made it */
+        if (r->describer)
+            r->ec.announce = announce;
+        return 0;
+    }
     struct ws_sink_pcap_config pc = {
         .channel = ws_output_channel(r->out.pcap, r->ec.workers),
         .format = frame_format(r),

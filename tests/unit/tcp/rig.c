@@ -87,7 +87,7 @@ void rig_init(struct rig *r, const struct ws_tcp_config *cfg)
     size_t bytes = ws_tcp_bytes(&r->cfg);
     r->mem = aligned_alloc(64, ws_align_up(bytes, 64));
     assert_non_null(r->mem);
-    memset(r->mem, 0, bytes);
+    memset(r->mem, 0, WS_MIN(bytes, (size_t)65536)); /* the pools lie behind, untouched until used */
     for (int i = 0; i < 2; i++) {
         r->stream[i].bytes = malloc(RIG_STREAM_MAX);
         assert_non_null(r->stream[i].bytes);
@@ -100,6 +100,13 @@ void rig_fini(struct rig *r)
     for (int i = 0; i < 2; i++)
         free(r->stream[i].bytes);
     free(r->mem);
+}
+
+void rig_restart(struct rig *r)
+{
+    struct ws_tcp_config cfg = r->cfg;
+    rig_fini(r);
+    rig_init(r, &cfg);
 }
 
 uint64_t rig_count(struct rig *r, enum ws_counter id)

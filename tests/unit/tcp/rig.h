@@ -45,6 +45,8 @@ struct rig {
 struct ws_tcp_config rig_config(void);
 void rig_init(struct rig *r, const struct ws_tcp_config *cfg);
 void rig_fini(struct rig *r);
+/* Begins again with r->cfg, which the test has changed. */
+void rig_restart(struct rig *r);
 
 /* Pushes a segment of dir. flags: letters of SAFRPU. A verdict of a new connection is obeyed as the flow
  * stage does: close, begin anew, push again. */
@@ -61,5 +63,21 @@ void rig_ledger(struct rig *r);
 /* The stream of dir so far, gaps as dots. */
 void rig_expect(struct rig *r, unsigned dir, const char *want);
 uint64_t rig_count(struct rig *r, enum ws_counter id);
+
+/* One test: a fresh rig, the steps, the end. */
+#define CASE(name)                                                                                 \
+    static void name##_steps(struct rig *r);                                                       \
+    static void name(void **state)                                                                 \
+    {                                                                                              \
+        struct rig r;                                                                              \
+        (void)state;                                                                               \
+        rig_init(&r, NULL);                                                                        \
+        name##_steps(&r);                                                                          \
+        rig_close(&r);                                                                             \
+        rig_fini(&r);                                                                              \
+    }                                                                                              \
+    static void name##_steps(struct rig *r)
+
+#define EVENT(r, ev) (((r)->events >> WS_TCP_EV_##ev) & 1u)
 
 #endif

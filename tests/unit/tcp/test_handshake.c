@@ -9,22 +9,6 @@
 
 #include "rig.h"
 
-/* One test: a fresh rig, the steps, the end. */
-#define CASE(name)                                                                                 \
-    static void name##_steps(struct rig *r);                                                       \
-    static void name(void **state)                                                                 \
-    {                                                                                              \
-        struct rig r;                                                                              \
-        (void)state;                                                                               \
-        rig_init(&r, NULL);                                                                        \
-        name##_steps(&r);                                                                          \
-        rig_close(&r);                                                                             \
-        rig_fini(&r);                                                                              \
-    }                                                                                              \
-    static void name##_steps(struct rig *r)
-
-#define EVENT(r, ev) (((r)->events >> WS_TCP_EV_##ev) & 1u)
-
 CASE(c01_plain_handshake)
 {
     rig_open(r, 1000, 5000);

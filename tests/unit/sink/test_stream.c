@@ -1,0 +1,475 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The stream sink over the real writer: names, holes, framings, sidecars, lack of blocks. */
+#include "rig.h"
+
+#include <jansson.h>
+#include <pcap/pcap.h>
+
+#include "sink/stream.h"
+
+#define A "010.000.000.001.01111-010.000.000.002.00080"
+#define B "010.000.000.002.00080-010.000.000.001.01111"
+
+static void begin(struct rig *r, struct ws_sink_stream_config cfg, unsigned blocks, bool may_wait)
+{
+    char err[200] = "";
+    memset(r, 0, sizeof(*r));
+    bed_init(&r->bed, &(struct ws_writer_config){.backend = WS_BACKEND_PLAIN});
+    struct ws_output *o = bed_add(&r->bed, (struct ws_output_config){
+                                               .kind = WS_OUTPUT_TREE,
+                                               .path = bed_path(&r->bed, "out"),
+                                               .channels = 1,
+                                               .blocks = blocks ? blocks : 16,
+                                               .block_bytes = 65536,
+                                               .may_wait = may_wait,
+                                           });
+    struct ws_sink *s;
+    cfg.channel = ws_output_channel(o, 0);
+    if (!cfg.names_max)
+        cfg.names_max = 64;
+    int rc = ws_sink_stream_create(&s, &cfg, err, sizeof(err));
+    if (rc)
+        fail_msg("create: %d %s", rc, err);
+    rig_attach(r, s);
+}
+
+static const char *in_out(const struct rig *r, const char *name)
+{
+    char path[300];
+    snprintf(path, sizeof(path), "out/%s", name);
+    return bed_path(&r->bed, path);
+}
+
+static unsigned files_in(const char *path)
+{
+    unsigned n = 0;
+    DIR *d = opendir(path);
+    assert_non_null(d);
+    for (struct dirent *e; (e = readdir(d));)
+        n += e->d_name[0] != '.';
+    closedir(d);
+    return n;
+}
+
+static void raw_both_directions(void **state)
+{
+    struct rig r;
+    struct rig_flow f, empty;
+    struct stat st;
+    (void)state;
+    begin(&r, (struct ws_sink_stream_config){.format = WS_STREAM_RAW}, 0, true);
+    rig_flow_init(&f, 0);
+    rig_flow_init(&empty, 5);
+    rig_str(&r, &f, 0, 0, "GET ");
+    rig_str(&r, &f, 1, 0, "200 OK");
+    rig_str(&r, &f, 0, 4, "/ HTTP");
+    rig_close(&r, &f);
+    rig_close(&r, &empty);
+    rig_finish(&r);
+    bed_expect(in_out(&r, A), "GET / HTTP", 10);
+    bed_expect(in_out(&r, B), "200 OK", 6);
+    assert_int_equal(files_in(in_out(&r, "")), 2);
+    assert_int_equal(stat(in_out(&r, B), &st), 0);
+    assert_int_equal(st.st_mtim.tv_sec, 1000000000);
+    assert_int_equal(st.st_mtim.tv_nsec, 251000000);
+    assert_int_equal(rig_count(&r, WS_C_OUT_STREAM_BYTES), 16);
+    rig_fini(&r);
+}
+
+/* Leading, middle and trailing gap; as holes, skipped, and with a bound on holes. */
+static void gaps(void **state)
+{
+    static const struct {
+        bool skip;
+        uint64_t holes_max;
+        const char *want;
+        size_t len;
+        uint64_t skipped;
+    } cases[] = {
+        {false, 0, "\0\0\0abc\0\0\0\0\0de\0\0", 15, 0},
+        {true, 0, "abcde", 5, 10},
+        {false, 4, "\0\0\0abcde", 8, 7},
+        {false, 9, "\0\0\0abc\0\0\0\0\0de", 13, 2},
+        {false, 10, "\0\0\0abc\0\0\0\0\0de\0\0", 15, 0},
+    };
+    (void)state;
+    for (size_t i = 0; i < WS_ARRAY_SIZE(cases); i++) {
+        struct rig r;
+        struct rig_flow f;
+        begin(&r,
+              (struct ws_sink_stream_config){.format = WS_STREAM_RAW,
+                                             .gaps_skip = cases[i].skip,
+                                             .holes_max = cases[i].holes_max,
+                                             .gaps_file = true},
+              0, true);
+        rig_flow_init(&f, 0);
+        rig_gap(&r, &f, 0, 0, 3, WS_GAP_NEVER_SEEN);
+        rig_str(&r, &f, 0, 3, "abc");
+        rig_gap(&r, &f, 0, 6, 5, WS_GAP_CAP);
+        rig_str(&r, &f, 0, 11, "de");
+        rig_gap(&r, &f, 0, 13, 2, WS_GAP_SNAPLEN);
+        rig_gap(&r, &f, 1, 0, 99, WS_GAP_NEVER_SEEN); /* no data: no file, no sidecar */
+        rig_close(&r, &f);
+        rig_finish(&r);
+        bed_expect(in_out(&r, A), cases[i].want, cases[i].len);
+        static const char side[] = "{\"offset\":0,\"length\":3,\"cause\":\"never_seen\"}\n"
+                                   "{\"offset\":6,\"length\":5,\"cause\":\"cap\"}\n"
+                                   "{\"offset\":13,\"length\":2,\"cause\":\"snaplen\"}\n";
+        bed_expect(in_out(&r, A ".gaps"), side, sizeof(side) - 1);
+        assert_int_equal(files_in(in_out(&r, "")), 2);
+        /* direction 1's gap counts too when skipping or bounded */
+        uint64_t extra = cases[i].skip || cases[i].holes_max ? 99 : 0;
+        assert_int_equal(rig_count(&r, WS_C_HOLE_BYTES_SKIPPED), cases[i].skipped + extra);
+        rig_fini(&r);
+    }
+}
+
+static struct ws_stream_record last_record;
+static char last_path[256];
+static unsigned records;
+
+static void on_record(void *user, const struct ws_stream_record *rec)
+{
+    (void)user;
+    last_record = *rec;
+    snprintf(last_path, sizeof(last_path), "%s", rec->path);
+    records++;
+}
+
+static void name_counters(void **state)
+{
+    struct rig r;
+    struct rig_flow f;
+    (void)state;
+    records = 0;
+    begin(&r, (struct ws_sink_stream_config){.format = WS_STREAM_RAW, .closed = on_record}, 0, true);
+    for (unsigned i = 0; i < 3; i++) {
+        char text[8];
+        snprintf(text, sizeof(text), "%u", i);
+        rig_flow_init(&f, i * 10);
+        if (i == 1) /* opens no file of direction 1: takes no name */
+            rig_str(&r, &f, 0, 0, "x");
+        else
+            rig_str(&r, &f, 1, 0, text);
+        rig_close(&r, &f);
+    }
+    assert_string_equal(last_path, B "c1");
+    assert_int_equal(records, 3);
+    assert_int_equal(last_record.dir, 1);
+    assert_int_equal(last_record.data_bytes[1], 1);
+    assert_int_equal(last_record.first_ts_ns, RIG_T0 + 1000000);
+    rig_finish(&r);
+    bed_expect(in_out(&r, B), "0", 1);
+    bed_expect(in_out(&r, B "c1"), "2", 1);
+    bed_expect(in_out(&r, A), "x", 1);
+    rig_fini(&r);
+}
+
+/* Two names fit in the table; further ones are made unique by the flow's ordinal, and counted. */
+static void name_table_full(void **state)
+{
+    struct rig r;
+    struct rig_flow f;
+    (void)state;
+    begin(&r, (struct ws_sink_stream_config){.format = WS_STREAM_RAW, .names_max = 2}, 0, true);
+    for (uint16_t i = 0; i < 4; i++) {
+        rig_flow_init(&f, 100u + i);
+        f.flow.key.port[1] = (uint16_t)(80 + i);
+        rig_str(&r, &f, 0, 0, "x");
+        rig_close(&r, &f);
+    }
+    rig_finish(&r);
+    assert_int_equal(rig_count(&r, WS_C_NAME_TABLE_FULL), 2);
+    bed_expect(in_out(&r, "010.000.000.001.01111-010.000.000.002.00082.p102"), "x", 1);
+    bed_expect(in_out(&r, "010.000.000.001.01111-010.000.000.002.00083.p103"), "x", 1);
+    rig_fini(&r);
+}
+
+static void macs_and_directories(void **state)
+{
+    struct rig r;
+    struct rig_flow f;
+    (void)state;
+    begin(&r,
+          (struct ws_sink_stream_config){.format = WS_STREAM_RAW,
+                                         .name_template = "%E/%e/%-a",
+                                         .name = {.colon = '-'}},
+          0, true);
+    assert_false(ws_sink_stream_names_complete(r.sink));
+    assert_true(r.sink->needs & WS_SINK_PACKET);
+    struct ws_packet p = {.dir = 0, .mac_src = {1, 2, 3, 4, 5, 6}, .mac_dst = {10, 11, 12, 13, 14, 15}};
+    rig_flow_init(&f, 0);
+    r.sink->ops->packet(r.sink, &f.flow, &p);
+    r.sink->ops->packet(r.sink, NULL, &p);
+    rig_str(&r, &f, 0, 0, "a");
+    rig_str(&r, &f, 1, 0, "b"); /* no packet of its own seen: the peer's, turned */
+    rig_close(&r, &f);
+    rig_finish(&r);
+    bed_expect(in_out(&r, "01-02-03-04-05-06/0a-0b-0c-0d-0e-0f/1111"), "a", 1);
+    bed_expect(in_out(&r, "0a-0b-0c-0d-0e-0f/01-02-03-04-05-06/80"), "b", 1);
+    rig_fini(&r);
+}
+
+static void headers12(void **state)
+{
+    struct rig r;
+    struct rig_flow f;
+    static uint8_t big[70000];
+    size_t len;
+    (void)state;
+    for (size_t i = 0; i < sizeof(big); i++)
+        big[i] = (uint8_t)(i * 31 >> 3);
+    begin(&r, (struct ws_sink_stream_config){.format = WS_STREAM_HEADERS12}, 0, true);
+    rig_flow_init(&f, 0);
+    rig_str(&r, &f, 0, 0, "abc");
+    rig_gap(&r, &f, 0, 3, 1000, WS_GAP_NEVER_SEEN);
+    rig_data(&r, &f, 0, 1003, big, sizeof(big));
+    rig_close(&r, &f);
+    rig_finish(&r);
+    uint8_t *p = bed_read(in_out(&r, A), &len);
+    assert_non_null(p);
+    assert_int_equal(len, 12 + 3 + 12 + 65535 + 12 + 70000 - 65535);
+    static const uint8_t head[15] = {0x80, 0xb2, 0x4a, 0xb6, 0xb3, 0xb6, 0xe0, 0x0d, 3, 0, 0, 0, 'a', 'b', 'c'};
+    assert_memory_equal(p, head, sizeof(head));
+    assert_int_equal(p[15 + 8] | p[15 + 9] << 8, 65535);
+    assert_memory_equal(p + 27, big, 65535);
+    assert_int_equal(p[27 + 65535 + 8] | p[27 + 65535 + 9] << 8, 70000 - 65535);
+    assert_memory_equal(p + 27 + 65535 + 12, big + 65535, 70000 - 65535);
+    free(p);
+    rig_fini(&r);
+}
+
+static void headers32(void **state)
+{
+    struct rig r;
+    struct rig_flow f;
+    size_t len;
+    (void)state;
+    begin(&r, (struct ws_sink_stream_config){.format = WS_STREAM_HEADERS32}, 0, true);
+    rig_flow_init(&f, 0);
+    rig_str(&r, &f, 0, 0, "abc");
+    r.ordinal = 9;
+    rig_str(&r, &f, 0, 3, "d"); /* brought by packet 9, which closed a gap */
+    r.ordinal = 5;
+    rig_str(&r, &f, 0, 4, "e"); /* held since packet 5 */
+    rig_close(&r, &f);
+    rig_finish(&r);
+    uint8_t *p = bed_read(in_out(&r, A), &len);
+    assert_int_equal(len, 32 + 32 + 3 + 32 + 1 + 32 + 1);
+    assert_int_equal(p[8] | p[9] << 8, 0);
+    assert_int_equal(p[24] | p[25] << 8, 0x8010); /* RESET, ACK */
+    assert_int_equal(p[32 + 8], 3);
+    assert_int_equal(p[32 + 24] | p[32 + 25] << 8, 0x0010);
+    assert_int_equal(p[67 + 24] | p[67 + 25] << 8, 0x0010);
+    assert_int_equal(p[100 + 24] | p[100 + 25] << 8, 0x4010); /* REASSEMBLE */
+    assert_int_equal(p[100 + 12], 5);                         /* sequence number */
+    free(p);
+    rig_fini(&r);
+}
+
+static void chunks(void **state)
+{
+#define LINE(side, size) "\r\n{\"_\":\"--------------------\",\"side\":\"" side "\",\"size\":\"" size "\"}\r\n"
+    static const char want[] = LINE("0", "1") "a" LINE("1", "20") "[42 bytes missing]bc"
+                               LINE("0", "1") "d" LINE("1", "17") "[7 bytes missing]";
+    struct rig r;
+    struct rig_flow f;
+    (void)state;
+    begin(&r, (struct ws_sink_stream_config){.format = WS_STREAM_CHUNKS}, 0, true);
+    rig_flow_init(&f, 0);
+    f.flow.orig = 1; /* side 0 is the first endpoint seen */
+    rig_str(&r, &f, 1, 0, "a");
+    rig_gap(&r, &f, 0, 0, 40, WS_GAP_NEVER_SEEN);
+    rig_gap(&r, &f, 0, 40, 2, WS_GAP_CAP);
+    rig_str(&r, &f, 0, 42, "bc");
+    rig_str(&r, &f, 1, 1, "d");
+    rig_gap(&r, &f, 0, 44, 7, WS_GAP_NEVER_SEEN);
+    rig_close(&r, &f);
+    rig_finish(&r);
+    bed_expect(in_out(&r, "20010909014640-TCP-10.0.0.2.80-10.0.0.1.1111.txt"), want,
+               sizeof(want) - 1);
+    assert_int_equal(files_in(in_out(&r, "")), 1);
+    rig_fini(&r);
+}
+
+static void json_lines(void **state)
+{
+    struct rig r;
+    struct rig_flow f;
+    size_t len;
+    static uint8_t big[70000];
+    (void)state;
+    begin(&r, (struct ws_sink_stream_config){.format = WS_STREAM_JSON, .json_ns = true}, 0, true);
+    rig_flow_init(&f, 0);
+    f.flow.key.ip_version = 6;
+    rig_gap(&r, &f, 0, 0, 9, WS_GAP_NEVER_SEEN);
+    rig_str(&r, &f, 0, 9, "hi\n");
+    rig_data(&r, &f, 1, 0, big, sizeof(big));
+    rig_close(&r, &f);
+    rig_finish(&r);
+    uint8_t *p = bed_read(in_out(&r, "20010909014640-TCP-a00_1__.1111-a00_2__.80.json"), &len);
+    assert_non_null(p);
+    p[len] = '\0';
+    unsigned lines = 0;
+    size_t bytes = 0;
+    for (char *s = (char *)p, *e; (e = strstr(s, "\r\n")); s = e + 2, lines++) {
+        json_error_t je;
+        json_t *j = json_loadb(s, (size_t)(e - s), JSON_ALLOW_NUL, &je);
+        assert_non_null(j);
+        if (lines == 0) {
+            assert_string_equal(json_string_value(json_object_get(j, "data")), "hi\n");
+            assert_string_equal(json_string_value(json_object_get(j, "missing")), "9");
+            assert_string_equal(json_string_value(json_object_get(j, "size")), "3");
+        } else {
+            assert_null(json_object_get(j, "missing"));
+            assert_string_equal(json_string_value(json_object_get(j, "side")), "1");
+        }
+        json_t *t = json_object_get(j, "time");
+        assert_string_equal(json_string_value(json_object_get(t, "conn")),
+                            lines ? "0.000001000" : "0.000000000");
+        bytes += json_string_length(json_object_get(j, "data_hex")) / 2;
+        json_decref(j);
+    }
+    assert_int_equal(lines, 3);
+    assert_int_equal(bytes, 3 + sizeof(big));
+    free(p);
+    rig_fini(&r);
+}
+
+static void one_packet(struct rig *r, struct rig_flow *f, uint8_t dir, uint16_t link, uint32_t len)
+{
+    uint8_t bytes[200];
+    memset(bytes, (int)len, sizeof(bytes));
+    struct ws_packet p = {.data = bytes,
+                          .ts_ns = RIG_T0 + (int64_t)r->ordinal,
+                          .ordinal = r->ordinal,
+                          .cap_len = len,
+                          .wire_len = len + 5,
+                          .link_type = link,
+                          .dir = dir};
+    r->ordinal++;
+    r->sink->ops->packet(r->sink, &f->flow, &p);
+}
+
+static void pcap_per_flow(void **state)
+{
+    char err[PCAP_ERRBUF_SIZE];
+    (void)state;
+    for (int separate = 0; separate < 2; separate++) {
+        struct rig r;
+        struct rig_flow f;
+        begin(&r,
+              (struct ws_sink_stream_config){.format = WS_STREAM_PCAP, .separate = separate != 0}, 0,
+              true);
+        rig_flow_init(&f, 0);
+        one_packet(&r, &f, 0, 1, 60);
+        one_packet(&r, &f, 1, 1, 61);
+        one_packet(&r, &f, 0, 113, 62); /* another link type */
+        rig_close(&r, &f);
+        rig_finish(&r);
+        assert_int_equal(rig_count(&r, WS_C_OUT_PACKETS), 2);
+        assert_int_equal(rig_count(&r, WS_C_OUT_LINK_TYPE), 1);
+        assert_int_equal(files_in(in_out(&r, "")), 1 + separate);
+        pcap_t *pc = pcap_open_offline_with_tstamp_precision(in_out(&r, A ".pcap"),
+                                                             PCAP_TSTAMP_PRECISION_NANO, err);
+        assert_non_null(pc);
+        for (uint32_t i = 0; i < (separate ? 1u : 2u); i++) {
+            struct pcap_pkthdr *h;
+            const u_char *data;
+            assert_int_equal(pcap_next_ex(pc, &h, &data), 1);
+            assert_int_equal(h->caplen, 60 + i);
+            assert_int_equal(h->len, 65 + i);
+            assert_int_equal(h->ts.tv_usec, 250000000 + i);
+        }
+        pcap_close(pc);
+        rig_fini(&r);
+    }
+}
+
+/* No writer takes blocks: what does not fit is counted, and the file keeps its shape. */
+static void no_blocks(void **state)
+{
+    struct rig r;
+    struct rig_flow f;
+    static uint8_t piece[1000];
+    uint64_t off = 0;
+    (void)state;
+    memset(piece, 'p', sizeof(piece));
+    records = 0;
+    begin(&r, (struct ws_sink_stream_config){.format = WS_STREAM_RAW, .closed = on_record}, 4, false);
+    rig_flow_init(&f, 0);
+    for (; off < 1000000; off += sizeof(piece))
+        rig_data(&r, &f, 0, off, piece, sizeof(piece));
+    uint64_t lost = rig_count(&r, WS_C_SHED_BLOCK_BYTES);
+    assert_true(lost > 500000 && lost < 1000000);
+    assert_int_equal(lost + rig_count(&r, WS_C_OUT_STREAM_BYTES), 1000000);
+    rig_close(&r, &f); /* the close has no room either: it is kept */
+    assert_int_equal(last_record.shed_bytes, lost);
+    assert_int_equal(last_record.file_bytes, 1000000);
+    while (ws_writer_poll(r.bed.w))
+        ;
+    rig_finish(&r);
+    struct stat st;
+    assert_int_equal(stat(in_out(&r, A), &st), 0);
+    assert_int_equal(st.st_size, 1000000);
+    assert_int_equal(st.st_mtim.tv_sec, 1000000000);
+    rig_fini(&r);
+}
+
+/* The same for chunks: the reader of the file is told of what is missing. */
+static void no_blocks_chunks(void **state)
+{
+    struct rig r;
+    struct rig_flow f;
+    static char piece[1001];
+    size_t len;
+    (void)state;
+    memset(piece, 'p', 1000);
+    begin(&r, (struct ws_sink_stream_config){.format = WS_STREAM_CHUNKS}, 4, false);
+    rig_flow_init(&f, 0);
+    for (unsigned i = 0; i < 1000; i++)
+        rig_str(&r, &f, 0, i * 1000, piece);
+    uint64_t lost = rig_count(&r, WS_C_SHED_BLOCK_BYTES);
+    assert_true(lost > 0);
+    while (ws_writer_poll(r.bed.w))
+        ;
+    rig_str(&r, &f, 0, 1000000, "end");
+    rig_close(&r, &f);
+    rig_finish(&r);
+    char want[64];
+    uint8_t *p = bed_read(in_out(&r, "20010909014640-TCP-10.0.0.1.1111-10.0.0.2.80.txt"), &len);
+    int n = snprintf(want, sizeof(want), "[%llu bytes missing]end", (unsigned long long)lost);
+    assert_memory_equal(p + len - (size_t)n, want, (size_t)n);
+    free(p);
+    rig_fini(&r);
+}
+
+static void bad_template(void **state)
+{
+    struct ws_sink *s = NULL;
+    char err[200] = "";
+    (void)state;
+    struct ws_sink_stream_config cfg = {.name_template = "%Q", .names_max = 8};
+    assert_int_equal(ws_sink_stream_create(&s, &cfg, err, sizeof(err)), -EINVAL);
+    assert_non_null(strstr(err, "%Q"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(raw_both_directions),
+        cmocka_unit_test(gaps),
+        cmocka_unit_test(name_counters),
+        cmocka_unit_test(name_table_full),
+        cmocka_unit_test(macs_and_directories),
+        cmocka_unit_test(headers12),
+        cmocka_unit_test(headers32),
+        cmocka_unit_test(chunks),
+        cmocka_unit_test(json_lines),
+        cmocka_unit_test(pcap_per_flow),
+        cmocka_unit_test(no_blocks),
+        cmocka_unit_test(no_blocks_chunks),
+        cmocka_unit_test(bad_template),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -57,6 +57,7 @@ static void take_packet(u_char *user, const struct pcap_pkthdr *h, const u_char 
     k->clock_ns = l->clock_ns;
     k->ordinal = l->ordinal++;
     k->flags = k->cap_len < k->wire_len ? WS_PKT_SNAPPED : 0;
+    k->flags |= WS_PKT_SUM_UNKNOWN; /* this host's own packets pass here before the NIC sums them */
     k->link_type = l->iface.link_type;
     k->iface = 0;
     k->device = l->device;

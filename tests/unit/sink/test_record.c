@@ -138,7 +138,7 @@ static void live_json(void **state)
     struct ws_sink *s;
     struct rig r;
     struct rig_flow f;
-    size_t len;
+    size_t len = 0;
     (void)state;
     memset(&r, 0, sizeof(r));
     bed_init(&r.bed, &(struct ws_writer_config){.backend = WS_BACKEND_PLAIN});
@@ -184,7 +184,7 @@ static void live_csv_own_file(void **state)
     struct ws_sink *s;
     struct rig r;
     struct rig_flow f;
-    size_t len;
+    size_t len = 0;
     (void)state;
     memset(&r, 0, sizeof(r));
     bed_init(&r.bed, &(struct ws_writer_config){.backend = WS_BACKEND_PLAIN});

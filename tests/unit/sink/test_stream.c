@@ -215,7 +215,7 @@ static void headers12(void **state)
     struct rig r;
     struct rig_flow f;
     static uint8_t big[70000];
-    size_t len;
+    size_t len = 0;
     (void)state;
     for (size_t i = 0; i < sizeof(big); i++)
         big[i] = (uint8_t)(i * 31 >> 3);
@@ -243,7 +243,7 @@ static void headers32(void **state)
 {
     struct rig r;
     struct rig_flow f;
-    size_t len;
+    size_t len = 0;
     (void)state;
     begin(&r, (struct ws_sink_stream_config){.format = WS_STREAM_HEADERS32}, 0, true);
     rig_flow_init(&f, 0);
@@ -296,7 +296,7 @@ static void json_lines(void **state)
 {
     struct rig r;
     struct rig_flow f;
-    size_t len;
+    size_t len = 0;
     static uint8_t big[70000];
     (void)state;
     begin(&r, (struct ws_sink_stream_config){.format = WS_STREAM_JSON, .json_ns = true}, 0, true);
@@ -422,7 +422,7 @@ static void no_blocks_chunks(void **state)
     struct rig r;
     struct rig_flow f;
     static char piece[1001];
-    size_t len;
+    size_t len = 0;
     (void)state;
     memset(piece, 'p', 1000);
     begin(&r, (struct ws_sink_stream_config){.format = WS_STREAM_CHUNKS}, 4, false);

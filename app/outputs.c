@@ -261,6 +261,7 @@ static int make_pcap_sink(struct run *r, unsigned worker, struct ws_sink **s)
         .channel = ws_output_channel(r->out.pcap, worker),
         .format = frame_format(r),
         .role = r->ec.receivers ? WS_SINK_PCAP_PACKETS : WS_SINK_PCAP_ALONE,
+        .announcer = r->ec.announcer,
         .iface = r->iface,
         .n_iface = r->n_iface,
         .describe = growing ? describe_iface : NULL,

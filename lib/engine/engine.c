@@ -22,7 +22,11 @@ struct worker {
     unsigned index;
     struct ws_receive *receive; /* NULL when no source is assigned here */
     struct ws_flow_stage *flows;
-    struct ws_steer_link *in[WS_WORKERS_MAX + WS_RECEIVERS_MAX]; /* consumer: this worker */
+    struct in_link {
+        struct ws_steer_link *link; /* consumer: this worker */
+        struct ws_receive *from;
+        uint64_t low; /* no packet below this ordinal will come from it */
+    } in[WS_WORKERS_MAX + WS_RECEIVERS_MAX];
     unsigned n_in;
     struct ws_sink *sink[WS_SINKS_MAX];
     unsigned n_sink;
@@ -41,7 +45,7 @@ struct ws_engine {
     struct ws_engine_config cfg;
     struct worker worker[WS_WORKERS_MAX];
     struct receiver receiver[WS_RECEIVERS_MAX];
-    struct ws_receive *only_receive; /* the one receive stage, when there is just one */
+    _Atomic uint64_t packets_left; /* of --packet-max */
     _Atomic int stop;      /* 0 run, 1 stop receiving, 2 abort */
     _Atomic unsigned workers_left, writers_left, receivers_left;
     unsigned launched;     /* threads that run, for the join */
@@ -63,34 +67,56 @@ static int64_t real_ns(void)
     return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
 }
 
-/* Takes one burst from an in-link, in place. */
-static unsigned drain_link(struct worker *w, struct ws_steer_link *l)
+/* Takes one burst from an in-link, in place. What its stage had published before is, when the link is
+ * then found with less than a burst, all processed: so nothing lower will come. */
+static unsigned drain_link(struct worker *w, struct in_link *l)
 {
     const struct ws_packet *pkt[WS_BURST_MAX];
-    unsigned n = (unsigned)ws_ring_count(&l->ring, WS_BURST_MAX);
+    uint64_t published = ws_receive_published(l->from);
+    struct ws_ring *ring = &l->link->ring;
+    unsigned n = (unsigned)ws_ring_count(ring, WS_BURST_MAX);
     for (unsigned i = 0; i < n; i++)
-        pkt[i] = ws_ring_peek(&l->ring, i);
+        pkt[i] = ws_ring_peek(ring, i);
     if (n) {
         ws_flow_stage_burst(w->flows, pkt, n);
-        ws_ring_release(&l->ring, n);
+        if (n == WS_BURST_MAX)
+            published = pkt[n - 1]->ordinal;
+        ws_ring_release(ring, n);
     }
+    l->low = WS_MAX(l->low, published);
     return n;
 }
 
-static void drain_all(void *user)
+/* While a worker waits for room on a link to another one. */
+static void drain_worker(void *user, uint64_t low)
 {
     struct worker *w = user;
-    for (unsigned i = 0; i < w->n_in; i++)
-        drain_link(w, w->in[i]);
+    for (unsigned i = 0; i < w->n_in; i++) {
+        drain_link(w, &w->in[i]);
+        low = WS_MIN(low, w->in[i].low);
+    }
+    ws_flow_stage_tick(w->flows, low, steady_ns(), false);
 }
 
-/* A lower bound of the ordinals that this worker will still see (for merged outputs). Read before the
- * links are found empty: what was published earlier has then been processed. */
-static uint64_t watermark(struct worker *w, uint64_t published_before, bool links_empty)
+static void tick_announcer(struct receiver *r, uint64_t low)
 {
-    if (w->receive)
-        return ws_receive_published(w->receive);
-    return links_empty ? published_before : ws_flow_stage_last_ordinal(w->flows);
+    struct ws_sink *s = r->engine->cfg.announcer;
+    if (s)
+        ws_channel_tick(s->channel, s->ops->order(s, low), steady_ns(), false);
+}
+
+static void drain_receiver(void *user, uint64_t low)
+{
+    tick_announcer(user, low);
+}
+
+/* A lower bound of the ordinals that this worker will still see (for merged outputs). */
+static uint64_t watermark(struct worker *w)
+{
+    uint64_t low = w->receive ? ws_receive_published(w->receive) : UINT64_MAX;
+    for (unsigned i = 0; i < w->n_in; i++)
+        low = WS_MIN(low, w->in[i].low);
+    return low;
 }
 
 /* Whether nothing can come any more. */
@@ -99,8 +125,8 @@ static bool worker_ended(struct worker *w)
     if (w->receive && !ws_receive_done(w->receive))
         return false;
     for (unsigned i = 0; i < w->n_in; i++) {
-        if (!atomic_load_explicit(&w->in[i]->closed, memory_order_acquire) ||
-            ws_ring_count(&w->in[i]->ring, 1))
+        struct ws_steer_link *l = w->in[i].link;
+        if (!atomic_load_explicit(&l->closed, memory_order_acquire) || ws_ring_count(&l->ring, 1))
             return false;
     }
     return true;
@@ -113,13 +139,12 @@ static int worker_main(void *arg)
     struct ws_backoff backoff = {0};
 
     for (unsigned round = 0; !worker_ended(w); round++) {
-        uint64_t published = e->only_receive ? ws_receive_published(e->only_receive) : 0;
         unsigned received = w->receive ? ws_receive_poll(w->receive) : 0;
         unsigned drained = 0;
         for (unsigned i = 0; i < w->n_in; i++)
-            drained += drain_link(w, w->in[i]);
+            drained += drain_link(w, &w->in[i]);
         if (received + drained == 0 || round % TICK_BURSTS == 0) {
-            ws_flow_stage_tick(w->flows, watermark(w, published, drained == 0), steady_ns(), false);
+            ws_flow_stage_tick(w->flows, watermark(w), steady_ns(), false);
             atomic_store_explicit(&w->flows_now, ws_flow_stage_flows(w->flows),
                                   memory_order_relaxed);
         }
@@ -143,9 +168,8 @@ static int receiver_main(void *arg)
     struct ws_backoff backoff = {0};
     for (unsigned round = 0; !ws_receive_done(r->receive); round++) {
         unsigned n = ws_receive_poll(r->receive);
-        if (announcer && (n == 0 || round % TICK_BURSTS == 0))
-            ws_channel_tick(announcer->channel, ws_receive_published(r->receive), steady_ns(),
-                            false);
+        if (n == 0 || round % TICK_BURSTS == 0)
+            tick_announcer(r, ws_receive_published(r->receive));
         if (n)
             ws_backoff_reset(&backoff);
         else
@@ -225,6 +249,19 @@ static int build_flows(struct ws_engine *e, unsigned index, char *err, size_t er
     return 0;
 }
 
+/* How many threads have sources. */
+static unsigned receive_stages(const struct ws_engine *e)
+{
+    unsigned n = 0;
+    for (unsigned t = 0; t < e->cfg.workers + e->cfg.receivers; t++) {
+        bool has = false;
+        for (unsigned i = 0; i < e->cfg.n_source; i++)
+            has |= e->cfg.source[i].thread == t;
+        n += has;
+    }
+    return n;
+}
+
 /* The receive stage of a thread that has sources; leaves *out NULL without. */
 static int build_receive(struct ws_engine *e, unsigned thread, struct ws_counters *counters,
                          struct ws_receive **out, char *err, size_t err_len)
@@ -235,7 +272,8 @@ static int build_receive(struct ws_engine *e, unsigned thread, struct ws_counter
         .frag = e->cfg.frag,
         .filter_late = e->cfg.filter_late,
         .select = &e->cfg.select,
-        .packet_max = e->cfg.packet_max,
+        .packets_left = e->cfg.packet_max ? &e->packets_left : NULL,
+        .clock_ordinals = receive_stages(e) > 1,
         .workers = e->cfg.workers,
         .copy_chunks = e->cfg.copy_chunks,
         .counters = counters,
@@ -262,8 +300,11 @@ static int build_receive(struct ws_engine *e, unsigned thread, struct ws_counter
     if (is_worker) {
         rc.local = e->worker[thread].flows;
         rc.local_worker = thread;
-        rc.drain = drain_all;
+        rc.drain = drain_worker;
         rc.user = &e->worker[thread];
+    } else {
+        rc.drain = drain_receiver;
+        rc.user = &e->receiver[thread - e->cfg.workers];
     }
     if (e->cfg.workers == 1 && is_worker)
         rc.copy_chunks = 0;
@@ -295,14 +336,13 @@ static int build_links(struct ws_engine *e, struct ws_receive *r, unsigned threa
         ws_ring_init(&l->ring, mem + head, e->cfg.steer_slots, sizeof(struct ws_packet));
         atomic_init(&l->closed, false);
         ws_receive_set_link(r, w, l);
-        to->in[to->n_in++] = l;
+        to->in[to->n_in++] = (struct in_link){l, r, 0};
     }
     return 0;
 }
 
 static int build(struct ws_engine *e, char *err, size_t err_len)
 {
-    unsigned stages = 0;
     int rc = 0;
     for (unsigned w = 0; w < e->cfg.workers && rc == 0; w++)
         rc = build_flows(e, w, err, err_len);
@@ -321,14 +361,6 @@ static int build(struct ws_engine *e, char *err, size_t err_len)
         if (rc == 0)
             rc = build_links(e, r->receive, thread, err, err_len);
     }
-    for (unsigned w = 0; w < e->cfg.workers + e->cfg.receivers && rc == 0; w++) {
-        struct ws_receive *r = w < e->cfg.workers ? e->worker[w].receive
-                                                  : e->receiver[w - e->cfg.workers].receive;
-        if (r && stages++ == 0)
-            e->only_receive = r;
-    }
-    if (stages > 1)
-        e->only_receive = NULL;
     return rc;
 }
 
@@ -348,6 +380,7 @@ int ws_engine_create(struct ws_engine **out, const struct ws_engine_config *cfg,
         e->cfg.steer_slots = 1024;
     if (!e->cfg.copy_chunks)
         e->cfg.copy_chunks = 16;
+    atomic_init(&e->packets_left, e->cfg.packet_max);
     if (e->cfg.announcer)
         e->cfg.announcer->counters = &e->receiver[0].counters;
     if (!e->cfg.drain_ns)

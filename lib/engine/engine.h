@@ -63,7 +63,7 @@ struct ws_engine_config {
     bool verify_checksums; /* refuse TCP payload whose checksum is wrong (it is counted in any case) */
 
     bool live;            /* now = system clock on idle polls; threads poll with little sleep */
-    uint64_t packet_max;  /* per receive stage; 0 = no limit (files count in the source) */
+    uint64_t packet_max;  /* in all; 0 = no limit */
     uint32_t steer_slots; /* descriptors per steering ring; 0 = 1,024 */
     uint32_t copy_chunks; /* 1 MiB chunks per receive stage for steered copies; 0 = 16 */
     int64_t drain_ns;     /* how long a first stop may take before it becomes an abort; 0 = 30 s */

@@ -381,9 +381,12 @@ void ws_flow_stage_expire(struct ws_flow_stage *fs, int64_t now_ns)
 
 void ws_flow_stage_tick(struct ws_flow_stage *fs, uint64_t watermark, int64_t steady_ns, bool force)
 {
-    for (unsigned i = 0; i < fs->n_sink; i++)
-        if (fs->sink[i]->channel)
-            ws_channel_tick(fs->sink[i]->channel, watermark, steady_ns, force);
+    for (unsigned i = 0; i < fs->n_sink; i++) {
+        struct ws_sink *s = fs->sink[i];
+        if (s->channel)
+            ws_channel_tick(s->channel, s->ops->order ? s->ops->order(s, watermark) : watermark,
+                            steady_ns, force);
+    }
 }
 
 void ws_flow_stage_finish(struct ws_flow_stage *fs)

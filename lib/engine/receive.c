@@ -3,6 +3,7 @@
 #include "engine/receive.h"
 
 #include <string.h>
+#include <time.h>
 
 #include "engine/backoff.h"
 
@@ -61,8 +62,9 @@ static void steer_packet(struct ws_receive *r, unsigned worker, const struct ws_
                 ws_count(r->counters, WS_C_SHED_STEER, 1);
             return;
         }
-        if (r->cfg.drain)
-            r->cfg.drain(r->cfg.user);
+        if (r->cfg.local)
+            flush_local(r);
+        r->cfg.drain(r->cfg.user, r->cfg.local ? r->trigger : r->ordinal);
         ws_backoff_wait(&backoff);
     }
     ws_count(r->counters, WS_C_STEERED, 1);
@@ -263,19 +265,44 @@ static void finish(struct ws_receive *r)
     }
 }
 
-/* How many packets the limit still lets in. */
-static unsigned burst_room(const struct ws_receive *r)
+/* Takes up to a burst of the packets that the limit still lets in; the rest is given back. */
+static unsigned reserve_burst(struct ws_receive *r)
 {
-    if (!r->cfg.packet_max)
+    if (!r->cfg.packets_left)
         return WS_BURST_MAX;
-    uint64_t left = r->cfg.packet_max > r->ordinal ? r->cfg.packet_max - r->ordinal : 0;
-    return left < WS_BURST_MAX ? (unsigned)left : WS_BURST_MAX;
+    uint64_t left = atomic_load(r->cfg.packets_left), take;
+    do
+        take = left < WS_BURST_MAX ? left : WS_BURST_MAX;
+    while (!atomic_compare_exchange_weak(r->cfg.packets_left, &left, left - take));
+    return (unsigned)take;
+}
+
+static void give_back(struct ws_receive *r, unsigned reserved, unsigned used)
+{
+    if (r->cfg.packets_left && reserved > used)
+        atomic_fetch_add(r->cfg.packets_left, reserved - used);
+}
+
+static uint64_t steady_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* Lets the ordinals follow the clock: those of an idle stage too, or merged outputs would wait for it. */
+static void advance_ordinal(struct ws_receive *r)
+{
+    if (r->cfg.clock_ordinals)
+        r->ordinal = WS_MAX(r->ordinal, steady_ns());
 }
 
 static unsigned poll_source(struct ws_receive *r, unsigned i)
 {
     struct ws_source *s = r->cfg.source[i];
-    int n = ws_source_rx(s, r->pkt, burst_room(r));
+    unsigned room = reserve_burst(r);
+    int n = room ? ws_source_rx(s, r->pkt, room) : WS_SOURCE_END;
+    give_back(r, room, n > 0 ? (unsigned)n : 0);
     if (n == WS_SOURCE_END) {
         r->source_ended[i] = true;
         r->ended++;
@@ -290,7 +317,6 @@ static unsigned poll_source(struct ws_receive *r, unsigned i)
     handle_burst(r, (unsigned)n);
     if (r->steering)
         ws_steer_publish(&r->steer);
-    atomic_store_explicit(&r->published, r->ordinal, memory_order_release);
     return (unsigned)n;
 }
 
@@ -299,8 +325,9 @@ unsigned ws_receive_poll(struct ws_receive *r)
     unsigned n = 0;
     if (r->done)
         return 0;
+    advance_ordinal(r);
     for (unsigned i = 0; i < r->cfg.n_source; i++) {
-        if (stop_level(r) || burst_room(r) == 0) {
+        if (stop_level(r)) {
             finish(r);
             return n;
         }
@@ -310,6 +337,7 @@ unsigned ws_receive_poll(struct ws_receive *r)
         if (r->steering && r->cfg.source[i]->stable)
             ws_steer_retire(&r->steer, r->cfg.source[i], false);
     }
+    atomic_store_explicit(&r->published, r->ordinal, memory_order_release);
     if (n == 0 || (++r->polls & 255) == 0)
         note_progress(r);
     if (r->ended == r->cfg.n_source)

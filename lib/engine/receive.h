@@ -20,7 +20,10 @@ struct ws_receive_config {
     struct ws_filter *filter; /* taken; NULL = none */
     bool filter_late;
     const struct ws_select *select; /* time range; borrowed */
-    uint64_t packet_max;            /* 0 = no limit */
+    _Atomic uint64_t *packets_left; /* of --packet-max, shared by all stages; NULL = no limit */
+    /* Several stages: ordinals follow the steady clock, so that all stages advance alike and
+     * merged outputs come out in order of receipt. */
+    bool clock_ordinals;
     struct ws_flow_stage *local;    /* of this thread; NULL on a receiver */
     unsigned local_worker;          /* its number */
     unsigned workers;
@@ -28,8 +31,9 @@ struct ws_receive_config {
     uint32_t copy_chunks;
     struct ws_counters *counters;   /* the thread's own */
     const _Atomic int *stop;        /* 0 run, 1 stop receiving, 2 abort */
-    /* Called while waiting for room on a link: drains the thread's own in-links. NULL on a receiver. */
-    void (*drain)(void *user);
+    /* Called while waiting for room on a link: drains the thread's own in-links and lets its channels
+     * know that nothing below ordinal low will come, so that no output waits for this thread. */
+    void (*drain)(void *user, uint64_t low);
     void *user;
     /* Shows each burst in input order before any filter (interface descriptions). May be NULL. */
     void (*announce)(void *user, const struct ws_packet *pkt, unsigned n);
@@ -50,7 +54,7 @@ unsigned ws_receive_poll(struct ws_receive *r);
 /* True when all sources have ended (or stop was asked), the defragmenter is flushed and the links are closed. */
 bool ws_receive_done(const struct ws_receive *r);
 
-/* All packets with a lower ordinal have been handed on. Any thread. */
+/* All packets with a lower ordinal have been handed on; UINT64_MAX at the end. Any thread. */
 uint64_t ws_receive_published(struct ws_receive *r);
 
 /* Largest packet time so far (owner's thread). */

@@ -3,6 +3,8 @@
 #ifndef WS_ENGINE_RUNTIME_IMPL_H
 #define WS_ENGINE_RUNTIME_IMPL_H
 
+#include <stdatomic.h>
+
 #include "engine/runtime.h"
 
 /* Threads that one runtime can have (an EAL has RTE_MAX_LCORE, usually 128, with the main one). */
@@ -39,6 +41,7 @@ struct ws_runtime_thread {
     unsigned lcore;    /* EAL */
     uintptr_t pthread; /* plain */
     bool launched;
+    _Atomic unsigned gate; /* EAL: order between main and thread that sanitizers can see */
 };
 
 struct ws_runtime {

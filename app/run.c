@@ -175,6 +175,7 @@ int run_execute(struct run *r)
     ws_engine_counters(r->engine, &r->sum);
     ws_engine_gauges(r->engine, &g);
     r->damaged |= g.source_damaged;
+    r->filter_unsupported = g.filter_unsupported;
     r->interrupted = g.stopping;
     r->aborted = g.aborted;
     return code;
@@ -189,6 +190,10 @@ static void explain_nothing(const struct run *r)
                 r->cmd & CMD_FILES || r->cmd == CMD_REPLAY
                     ? "the input holds none"
                     : "is the interface up, is it the mirror port, is there traffic?");
+    } else if (r->filter_unsupported == received) {
+        fprintf(stderr, "wirespool: 0 packets left of %" PRIu64
+                        ": the filter expression has no meaning on this link type\n",
+                received);
     } else if (ws_count_get(&r->sum, WS_C_FILTERED) == received) {
         fprintf(stderr,
                 "wirespool: 0 packets left of %" PRIu64

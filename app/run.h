@@ -26,6 +26,7 @@ struct run {
     struct ws_source *describer; /* source whose interface table may grow */
     struct ws_counters sum;     /* after the run */
     bool damaged, interrupted, aborted;
+    uint64_t filter_unsupported; /* packets whose link type the filter has no meaning on */
     int64_t elapsed_ns;
 };
 

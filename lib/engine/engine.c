@@ -498,19 +498,26 @@ void ws_engine_counters(struct ws_engine *e, struct ws_counters *sum)
         ws_counters_add(sum, c);
 }
 
+static void receive_gauges(struct ws_receive *r, bool ended, struct ws_engine_gauges *g)
+{
+    if (!r)
+        return;
+    ws_receive_progress(r, &g->bytes_done, &g->bytes_total, &g->source_damaged);
+    if (ended)
+        g->filter_unsupported += ws_receive_filter_unsupported(r);
+}
+
 void ws_engine_gauges(struct ws_engine *e, struct ws_engine_gauges *g)
 {
+    bool ended = ws_engine_done(e);
     memset(g, 0, sizeof(*g));
     for (unsigned w = 0; w < e->cfg.workers; w++) {
         g->flows += atomic_load_explicit(&e->worker[w].flows_now, memory_order_relaxed);
         g->flows_max += e->cfg.flow.flows_max;
-        if (e->worker[w].receive)
-            ws_receive_progress(e->worker[w].receive, &g->bytes_done, &g->bytes_total,
-                                &g->source_damaged);
+        receive_gauges(e->worker[w].receive, ended, g);
     }
     for (unsigned r = 0; r < e->cfg.receivers; r++)
-        ws_receive_progress(e->receiver[r].receive, &g->bytes_done, &g->bytes_total,
-                            &g->source_damaged);
+        receive_gauges(e->receiver[r].receive, ended, g);
     g->stopping = atomic_load(&e->stop) != 0;
     g->aborted = atomic_load(&e->stop) == 2;
 }

@@ -395,6 +395,11 @@ void ws_receive_set_link(struct ws_receive *r, unsigned worker, struct ws_steer_
     r->steering = true;
 }
 
+uint64_t ws_receive_filter_unsupported(const struct ws_receive *r)
+{
+    return r->cfg.filter ? ws_filter_unsupported(r->cfg.filter) : 0;
+}
+
 void ws_receive_fini(struct ws_receive *r)
 {
     ws_filter_destroy(r->cfg.filter);

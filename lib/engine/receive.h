@@ -63,6 +63,9 @@ int64_t ws_receive_clock_ns(const struct ws_receive *r);
 /* Any thread: bytes of input done and in all, for progress; damaged inputs. */
 void ws_receive_progress(struct ws_receive *r, uint64_t *done, uint64_t *total, bool *damaged);
 
+/* Packets that the filter could not judge because of their link type; after the end. */
+uint64_t ws_receive_filter_unsupported(const struct ws_receive *r);
+
 /* Releases what init took (filter). Sources stay the engine's. */
 void ws_receive_fini(struct ws_receive *r);
 

@@ -4,8 +4,8 @@
  *   0        64                                                          block_bytes
  *   | header | payload: paths, data, records -->    free    <-- op[1] op[0] |
  *
- * Never on disk: both ends are threads of one process. The filling worker owns all of it until it is
- * handed over, then the writer until it is given back.
+ * Never on disk: both ends are threads of one process. The filling worker owns all of it until it
+ * is handed over, then the writer until it is given back.
  */
 #ifndef WS_WRITER_BLOCK_H
 #define WS_WRITER_BLOCK_H
@@ -40,8 +40,8 @@ static_assert(sizeof(struct ws_op) == 32, "two operations a cache line");
 #define WS_CLOSE_PAYLOAD 16u
 
 struct ws_block {
-    uint32_t used; /* end of the payload */
-    uint32_t ops;  /* count of operations */
+    uint32_t used;        /* end of the payload */
+    uint32_t ops;         /* count of operations */
     uint64_t first_order; /* of the records in it; UINT64_MAX = none */
     uint8_t reserved[48];
 };

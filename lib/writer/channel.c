@@ -2,20 +2,22 @@
 /* The worker's end of an output: fills blocks and hands them over.
  *
  * Why no wait here can last for ever (given that each worker ticks all its channels at least once a
- * burst and once an idle poll, and that its watermark follows the reader's position also when idle):
+ * burst and once an idle poll, and that its watermark follows the reader's position also when
+ * idle):
  *
  * 1. A worker waits in a channel only while all blocks of the channel are at the writer.
- * 2. TREE: the writer flushes the oldest blocks as soon as it holds more than half of a channel's quota,
- *    and writing needs no worker; a suspended output drops. So a block comes back.
- * 3. MERGED: a block comes back when its records were merged. The merge takes the least order p that is
- *    queued; it stops only at a channel with nothing queued whose bound is below p. Let p be queued by
- *    worker A, and B be the worker of that channel. B is not waiting in this very channel (1: then it
- *    had something queued). If B runs or idles, it ticks: its bound rises to its watermark and, since
- *    the writer sets "want", its partial block comes. If B waits in another output's channel, it serves
- *    its siblings while it waits: their partial blocks are handed over and, when it waits with
- *    a record of order q, their bounds rise to q (a worker's records come from one non-falling sequence).
- *    A cycle of such waits would need p < q <= p' < q' <= ... <= p, as the record with which a worker
- *    waits is not below what it has queued: impossible, so some output of the cycle goes on.
+ * 2. TREE: the writer flushes the oldest blocks as soon as it holds more than half of a channel's
+ * quota, and writing needs no worker; a suspended output drops. So a block comes back.
+ * 3. MERGED: a block comes back when its records were merged. The merge takes the least order p
+ * that is queued; it stops only at a channel with nothing queued whose bound is below p. Let p be
+ * queued by worker A, and B be the worker of that channel. B is not waiting in this very channel
+ * (1: then it had something queued). If B runs or idles, it ticks: its bound rises to its watermark
+ * and, since the writer sets "want", its partial block comes. If B waits in another output's
+ * channel, it serves its siblings while it waits: their partial blocks are handed over and, when it
+ * waits with a record of order q, their bounds rise to q (a worker's records come from one
+ * non-falling sequence). A cycle of such waits would need p < q <= p' < q' <= ... <= p, as the
+ * record with which a worker waits is not below what it has queued: impossible, so some output of
+ * the cycle goes on.
  */
 #include "writer/internal.h"
 
@@ -106,7 +108,8 @@ static bool has_ops(const struct ws_channel *ch)
     return ch->cur && ch->last;
 }
 
-/* While this worker waits in ch: keeps its other merged outputs moving (see the top of the file). */
+/* While this worker waits in ch: keeps its other merged outputs moving (see the top of the file).
+ */
 static void serve_siblings(struct ws_channel *ch, uint64_t order)
 {
     for (struct ws_channel *s = ch->sibling; s != ch; s = s->sibling) {
@@ -155,8 +158,8 @@ static void block_begin(struct ws_channel *ch, uint32_t index)
     ch->cur_seen = false;
 }
 
-/* Takes a free block when more than reserve are there; waits if the channel may. order: of the record
- * at hand, 0 when none. */
+/* Takes a free block when more than reserve are there; waits if the channel may. order: of the
+ * record at hand, 0 when none. */
 static bool block_take(struct ws_channel *ch, uint32_t reserve, uint64_t order)
 {
     unsigned step = 0;
@@ -243,7 +246,8 @@ uint64_t ws_channel_file_open(struct ws_channel *ch, const char *path, unsigned 
     return id;
 }
 
-/* The extent operation that the next byte for (id, off) belongs to: the last one grown, or a new one. */
+/* The extent operation that the next byte for (id, off) belongs to: the last one grown, or a new
+ * one. */
 static struct ws_op *extent(struct ws_channel *ch, uint64_t id, uint64_t off)
 {
     struct ws_op *op = ch->last;
@@ -253,8 +257,8 @@ static struct ws_op *extent(struct ws_channel *ch, uint64_t id, uint64_t off)
 }
 
 /* A write that does not fit into cur: fills it and goes on in further blocks. */
-static int write_split(struct ws_channel *ch, uint64_t id, uint64_t off, const struct ws_bytes *piece,
-                       unsigned n, size_t len)
+static int write_split(struct ws_channel *ch, uint64_t id, uint64_t off,
+                       const struct ws_bytes *piece, unsigned n, size_t len)
 {
     if (!ch->may_wait) {
         size_t body = ch->block_bytes - sizeof(struct ws_block) - sizeof(struct ws_op);

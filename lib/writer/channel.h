@@ -5,10 +5,10 @@
  *      ^------ free blocks (struct ws_ring) --------'
  *
  * A channel belongs to one worker and one output and has its own quota of blocks, so that a slow
- * output never costs another one its bytes. A block is a fixed-size aligned buffer; payload grows from
- * its start, and a table of operations (open, data extent, close, record) grows down from its end: the
- * log of (file, offset, length) extents that small streams share. Operations of a channel take effect in
- * order. Producer: the worker. Consumer: the writer that owns the output.
+ * output never costs another one its bytes. A block is a fixed-size aligned buffer; payload grows
+ * from its start, and a table of operations (open, data extent, close, record) grows down from its
+ * end: the log of (file, offset, length) extents that small streams share. Operations of a channel
+ * take effect in order. Producer: the worker. Consumer: the writer that owns the output.
  */
 #ifndef WS_WRITER_CHANNEL_H
 #define WS_WRITER_CHANNEL_H
@@ -20,7 +20,8 @@ struct ws_channel;
 
 /* Flags of ws_channel_file_open(). */
 enum ws_file_flag {
-    WS_FILE_PART = 1, /* written as PATH.part, renamed to PATH when closed: appears whole or not at all */
+    WS_FILE_PART =
+        1, /* written as PATH.part, renamed to PATH when closed: appears whole or not at all */
 };
 
 /* A piece of bytes to copy. */
@@ -36,25 +37,27 @@ struct ws_bytes {
 uint64_t ws_channel_file_open(struct ws_channel *ch, const char *path, unsigned flags);
 
 /* Appends an extent: the n pieces one after another go to byte offset off of file id. Consecutive
- * extents of a file in one block grow together. Copies. Returns 0, or -EAGAIN when the quota of blocks
- * is used up and the channel may not wait (then nothing was taken). Any length. */
+ * extents of a file in one block grow together. Copies. Returns 0, or -EAGAIN when the quota of
+ * blocks is used up and the channel may not wait (then nothing was taken). Any length. */
 int ws_channel_file_write(struct ws_channel *ch, uint64_t id, uint64_t off,
                           const struct ws_bytes *piece, unsigned n);
 
 /* Ends a file: it gets size bytes (trailing holes by ftruncate; UINT64_MAX = as written) and, when
- * mtime_ns is not INT64_MIN, that modification time. tag is given back to the output's on_closed(). */
+ * mtime_ns is not INT64_MIN, that modification time. tag is given back to the output's on_closed().
+ */
 int ws_channel_file_close(struct ws_channel *ch, uint64_t id, uint64_t size, int64_t mtime_ns,
                           uint64_t tag);
 
 /* Appends one whole record to a merged output (one sequential file fed by all workers): the
- * pieces, at most WS_RECORD_MAX bytes. The writer merges records of all channels by order (the packet's ordinal, not falling within a
- * channel). Returns 0 or -EAGAIN as above; a record is never split by a lost block. */
+ * pieces, at most WS_RECORD_MAX bytes. The writer merges records of all channels by order (the
+ * packet's ordinal, not falling within a channel). Returns 0 or -EAGAIN as above; a record is never
+ * split by a lost block. */
 int ws_channel_record(struct ws_channel *ch, uint64_t order, const struct ws_bytes *piece,
                       unsigned n);
 
 /* Called by the worker once in a while, also when idle: promises that all later records
- * have order >= watermark; hands a partly filled block over when it is older than the flush interval at
- * now_ns (steady clock) or force is set. Never waits. */
+ * have order >= watermark; hands a partly filled block over when it is older than the flush
+ * interval at now_ns (steady clock) or force is set. Never waits. */
 void ws_channel_tick(struct ws_channel *ch, uint64_t watermark, int64_t now_ns, bool force);
 
 /* Hands over what is left and marks the channel's end. May wait for a free block. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A hash map from a channel's file ids to files; the writer thread's own.
  *
- * Ids count up, so that id & mask is a perfect hash but for long-lived files; linear probing, deletion
- * by moving back. Bounded by the files that the worker holds open; grows in the writer thread.
+ * Ids count up, so that id & mask is a perfect hash but for long-lived files; linear probing,
+ * deletion by moving back. Bounded by the files that the worker holds open; grows in the writer
+ * thread.
  */
 #ifndef WS_WRITER_IDMAP_H
 #define WS_WRITER_IDMAP_H

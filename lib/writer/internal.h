@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What the writer's own files share: channels, blocks, files, outputs and requests. Not for callers.
+/* What the writer's own files share: channels, blocks, files, outputs and requests. Not for
+ * callers.
  *
  * Each field has one writing thread: its section says which.
  */
@@ -14,16 +15,16 @@
 #include "writer/idmap.h"
 #include "writer/writer.h"
 
-#define WS_OUTPUTS_MAX      32u            /* outputs of a writer: pcap, streams, flows, ... with room */
-#define WS_CHANNELS_MAX     256u           /* workers */
-#define WS_IOV_MAX          1024u          /* the kernel's UIO_MAXIOV */
-#define WS_IO_DEPTH         64u            /* requests in flight */
-#define WS_FLUSH_BYTES      (256u * 1024u) /* a file with so much pending is written */
-#define WS_FD_RESERVE       32u            /* descriptors left to the rest of the process */
-#define WS_OPEN_FILES_MAX   65536u         /* bound of the LRU, whatever the limit of the process */
-#define WS_NAME_TRIES       65536u         /* counters c1, c2, ... tried for a name */
-#define WS_TRAILER_MAX      65536u
-#define WS_ERROR_LINES      8u             /* failed files named a run and output; the rest is counted */
+#define WS_OUTPUTS_MAX    32u   /* outputs of a writer: pcap, streams, flows, ... with room */
+#define WS_CHANNELS_MAX   256u  /* workers */
+#define WS_IOV_MAX        1024u /* the kernel's UIO_MAXIOV */
+#define WS_IO_DEPTH       64u   /* requests in flight */
+#define WS_FLUSH_BYTES    (256u * 1024u) /* a file with so much pending is written */
+#define WS_FD_RESERVE     32u            /* descriptors left to the rest of the process */
+#define WS_OPEN_FILES_MAX 65536u         /* bound of the LRU, whatever the limit of the process */
+#define WS_NAME_TRIES     65536u         /* counters c1, c2, ... tried for a name */
+#define WS_TRAILER_MAX    65536u
+#define WS_ERROR_LINES    8u /* failed files named a run and output; the rest is counted */
 
 /* ---- channels and blocks ---- */
 
@@ -70,8 +71,9 @@ struct ws_channel {
     struct ws_ring full; /* producer: worker, consumer: writer; uint32_t block numbers */
 
     /* writer -> worker */
-    WS_CACHE_ALIGNED _Atomic bool want; /* the merge waits for this channel: hand over what is there */
-    struct ws_ring free;                /* producer: writer, consumer: worker */
+    WS_CACHE_ALIGNED _Atomic bool
+        want;            /* the merge waits for this channel: hand over what is there */
+    struct ws_ring free; /* producer: writer, consumer: worker */
 
     /* writer */
     WS_CACHE_ALIGNED struct ws_wblock *block; /* [blocks] */
@@ -202,7 +204,8 @@ struct ws_io_req *ws_io_get(struct ws_writer *w);
 void ws_io_put(struct ws_writer *w, struct ws_io_req *r);
 /* Adds bytes of a block (or blk NULL) to r; takes over one reference of blk. False: r is full. */
 bool ws_io_add(struct ws_io_req *r, void *data, size_t len, struct ws_wblock *blk);
-/* Writes r now or asynchronously; ws_io_complete() is called once, maybe before this returns, unless r->again is set. */
+/* Writes r now or asynchronously; ws_io_complete() is called once, maybe before this returns,
+ * unless r->again is set. */
 void ws_io_submit(struct ws_writer *w, struct ws_io_req *r);
 /* Takes completions; waits for one when wait is set and something is in flight. */
 unsigned ws_io_reap(struct ws_writer *w, bool wait);
@@ -230,7 +233,8 @@ int ws_path_check(const char *path);
 int ws_path_open(struct ws_output *out, const char *path, int flags);
 /* Makes the directories in path, below dirfd. 0 or -errno. */
 int ws_path_mkdirs(int dirfd, const char *path);
-/* Makes a directory with its parents (of the user's own choice: links are followed). 0 or -errno. */
+/* Makes a directory with its parents (of the user's own choice: links are followed). 0 or -errno.
+ */
 int ws_path_mkdir_p(const char *path);
 /* rename(2) that can refuse to replace. 0 or -errno. */
 int ws_path_rename(int dirfd, const char *from, const char *to, bool replace);

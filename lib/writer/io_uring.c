@@ -31,7 +31,8 @@ int ws_uring_create(struct ws_uring **u)
         *u = NULL;
         return rc;
     }
-    /* Buffered writes that would block go to kernel threads: few, since they take the workers' CPUs. */
+    /* Buffered writes that would block go to kernel threads: few, since they take the workers'
+     * CPUs. */
     unsigned workers[2] = {2, 2};
     io_uring_register_iowq_max_workers(&(*u)->ring, workers);
     return 0;

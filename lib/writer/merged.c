@@ -246,7 +246,8 @@ static int open_counted(struct ws_output *o)
 {
     int rc = open_path(o);
     char *base = o->path;
-    for (unsigned n = 1; rc == -EEXIST && o->cfg.exists == WS_EXISTS_COUNT && n < WS_NAME_TRIES; n++) {
+    for (unsigned n = 1; rc == -EEXIST && o->cfg.exists == WS_EXISTS_COUNT && n < WS_NAME_TRIES;
+         n++) {
         char *path;
         free(o->part_path);
         o->part_path = NULL;
@@ -323,9 +324,8 @@ static void finish(struct ws_output *o)
     if (o->close_fd && close(o->fd) != 0)
         end_error(o, "close", -errno);
     o->close_fd = false;
-    if (o->part_path &&
-        (rc = ws_path_rename(AT_FDCWD, o->part_path, o->path,
-                             o->cfg.exists == WS_EXISTS_TRUNCATE)) != 0)
+    if (o->part_path && (rc = ws_path_rename(AT_FDCWD, o->part_path, o->path,
+                                             o->cfg.exists == WS_EXISTS_TRUNCATE)) != 0)
         end_error(o, "rename", rc);
     else if (o->regular && !o->stream && w->cfg.fsync == WS_FSYNC_CLOSE &&
              (rc = ws_path_sync_dir(AT_FDCWD, o->path)) != 0)
@@ -376,7 +376,8 @@ void ws_merged_abort(struct ws_output *o)
         return;
     discard(o);
     for (unsigned c = 0; c < o->cfg.channels; c++)
-        for (struct ws_op *op; (op = head(&o->channel[c])) != NULL; o->channel[c].merge_block->cursor++)
+        for (struct ws_op *op; (op = head(&o->channel[c])) != NULL;
+             o->channel[c].merge_block->cursor++)
             ws_out_lost(o, op->len, op->aux);
     if (o->close_fd)
         close(o->fd);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Many files under a directory: gathers the extents of each file, writes them in few calls, and keeps
- * a bounded set of files open.
+/* Many files under a directory: gathers the extents of each file, writes them in few calls, and
+ * keeps a bounded set of files open.
  *
  * A file's pending extents are a list through the operations in the blocks themselves, so that
  * gathering needs no memory of its own and is bounded by the quotas.
@@ -140,7 +140,8 @@ static int open_once(struct ws_wfile *f)
     }
 }
 
-/* Makes f->fd valid. False: it cannot be (then the reason was counted and the output perhaps suspended). */
+/* Makes f->fd valid. False: it cannot be (then the reason was counted and the output perhaps
+ * suspended). */
 static bool file_open(struct ws_wfile *f)
 {
     struct ws_output *o = f->ch->out;
@@ -311,8 +312,9 @@ static int set_size_and_time(struct ws_wfile *f)
         ns += 1000000000;
     }
     struct timespec t[2] = {{.tv_sec = s, .tv_nsec = ns}, {.tv_sec = s, .tv_nsec = ns}};
-    int no = f->fd >= 0 ? futimens(f->fd, t)
-                        : utimensat(f->ch->out->dirfd, disk_name(f, f->part), t, AT_SYMLINK_NOFOLLOW);
+    int no = f->fd >= 0
+                 ? futimens(f->fd, t)
+                 : utimensat(f->ch->out->dirfd, disk_name(f, f->part), t, AT_SYMLINK_NOFOLLOW);
     return no == 0 || rc ? rc : -errno;
 }
 
@@ -458,7 +460,8 @@ void ws_tree_block(struct ws_wblock *b)
     }
 }
 
-/* Writes whatever needs the block: then it goes back when the writes are done. The caller holds a reference. */
+/* Writes whatever needs the block: then it goes back when the writes are done. The caller holds a
+ * reference. */
 void ws_tree_flush_block(struct ws_wblock *b)
 {
     struct ws_channel *ch = b->ch;

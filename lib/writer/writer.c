@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The writer: set-up, and the loop that takes blocks, lets the outputs write them and gives them back. */
+/* The writer: set-up, and the loop that takes blocks, lets the outputs write them and gives them
+ * back. */
 #include "writer/internal.h"
 
 #include <errno.h>
@@ -134,7 +135,8 @@ static int output_init(struct ws_output *o, ws_writer_alloc_fn alloc, void *allo
             return rc;
         }
     }
-    return c->kind == WS_OUTPUT_TREE ? ws_tree_add(o, err, err_len) : ws_merged_add(o, err, err_len);
+    return c->kind == WS_OUTPUT_TREE ? ws_tree_add(o, err, err_len)
+                                     : ws_merged_add(o, err, err_len);
 }
 
 int ws_writer_add_output(struct ws_writer *w, const struct ws_output_config *cfg,
@@ -313,7 +315,8 @@ static void gather_bound(struct ws_writer *w)
             struct ws_output *o = w->out[i];
             for (unsigned c = 0; o->cfg.kind == WS_OUTPUT_TREE && c < o->cfg.channels; c++) {
                 struct ws_channel *ch = &o->channel[c];
-                if (ch->flush_next && (!oldest || ch->flush_next->since_ns < oldest->flush_next->since_ns))
+                if (ch->flush_next &&
+                    (!oldest || ch->flush_next->since_ns < oldest->flush_next->since_ns))
                     oldest = ch;
             }
         }
@@ -401,7 +404,7 @@ unsigned ws_writer_poll(struct ws_writer *w)
     fsync_interval(w);
     ws_io_kick(w);
     check_done(w);
-    return work;
+    return work + w->in_flight;
 }
 
 bool ws_writer_done(const struct ws_writer *w)

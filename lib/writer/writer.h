@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The writer: one thread that owns files. It takes blocks from channels, gathers consecutive bytes of a
- * file into large writes, keeps a bounded set of open files, and gives blocks back.
+/* The writer: one thread that owns files. It takes blocks from channels, gathers consecutive bytes
+ * of a file into large writes, keeps a bounded set of open files, and gives blocks back.
  */
 #ifndef WS_WRITER_WRITER_H
 #define WS_WRITER_WRITER_H
@@ -22,8 +22,9 @@ enum ws_backend_kind {
     WS_BACKEND_FAULT,
 };
 
-/* Injected faults: after byte_budget bytes every write fails with error (ENOSPC, EIO) until recover_after
- * failures have happened (0 = for ever); short_every: every k-th write is cut in half; stall_ns once at stall_at bytes. 0 = off. */
+/* Injected faults: after byte_budget bytes every write fails with error (ENOSPC, EIO) until
+ * recover_after failures have happened (0 = for ever); short_every: every k-th write is cut in
+ * half; stall_ns once at stall_at bytes. 0 = off. */
 struct ws_fault {
     uint64_t byte_budget;
     int error;
@@ -49,39 +50,45 @@ enum ws_exists {
 struct ws_writer_config {
     enum ws_backend_kind backend;
     struct ws_fault fault;
-    unsigned open_files_max;   /* LRU of open files; 0 = from RLIMIT_NOFILE less a reserve */
+    unsigned open_files_max; /* LRU of open files; 0 = from RLIMIT_NOFILE less a reserve */
     enum ws_fsync fsync;
     int64_t fsync_interval_ns;
-    int64_t retry_ns;          /* how long an output stays suspended before a try (default 1 s) */
-    uint64_t gather_bytes;     /* bytes a writer may hold back to make writes large (default 64 MiB; bounded by the quotas) */
+    int64_t retry_ns;      /* how long an output stays suspended before a try (default 1 s) */
+    uint64_t gather_bytes; /* bytes a writer may hold back to make writes large (default 64 MiB;
+                              bounded by the quotas) */
 };
 
 enum ws_output_kind {
     WS_OUTPUT_TREE,   /* many files under a directory */
-    WS_OUTPUT_MERGED, /* one sequential file, or "-" for standard output, of records of all channels */
+    WS_OUTPUT_MERGED, /* one sequential file, or "-" for standard output, of records of all channels
+                       */
 };
 
 struct ws_output_config {
     enum ws_output_kind kind;
-    const char *path;          /* directory or file; copied */
+    const char *path; /* directory or file; copied */
     enum ws_exists exists;
-    bool commit;               /* MERGED: write PATH.part and rename at the end */
-    unsigned channels;         /* one a worker */
-    unsigned blocks;           /* quota a channel (default 64) */
-    uint32_t block_bytes;      /* default 1 MiB; power of two >= 64 KiB and > WS_RECORD_MAX for MERGED */
-    bool may_wait;             /* a channel without a free block waits (files) or returns -EAGAIN (live) */
-    int64_t flush_ns;          /* age at which a partial block is handed over (default 100 ms live, 1 s files) */
-    /* Bytes put before the first and after the last record of a MERGED file (file headers, ISB). trailer is
-     * called by the writer thread at the end; returns the count of bytes it put in buf (at most max). */
+    bool commit;          /* MERGED: write PATH.part and rename at the end */
+    unsigned channels;    /* one a worker */
+    unsigned blocks;      /* quota a channel (default 64) */
+    uint32_t block_bytes; /* default 1 MiB; power of two >= 64 KiB and > WS_RECORD_MAX for MERGED */
+    bool may_wait; /* a channel without a free block waits (files) or returns -EAGAIN (live) */
+    int64_t
+        flush_ns; /* age at which a partial block is handed over (default 100 ms live, 1 s files) */
+    /* Bytes put before the first and after the last record of a MERGED file (file headers, ISB).
+     * trailer is called by the writer thread at the end; returns the count of bytes it put in buf
+     * (at most max). */
     const void *header;
     size_t header_len;
     size_t (*trailer)(void *user, uint8_t *buf, size_t max);
-    /* Called by the writer thread after a file was closed (and renamed): for reports, --on-close. May be NULL. */
+    /* Called by the writer thread after a file was closed (and renamed): for reports, --on-close.
+     * May be NULL. */
     void (*on_closed)(void *user, const char *path, uint64_t tag, int error);
     void *user;
 };
 
-/* Allocation of block memory is the caller's: give bytes of zeroed, 4096-aligned memory (hugepages). */
+/* Allocation of block memory is the caller's: give bytes of zeroed, 4096-aligned memory
+ * (hugepages). */
 typedef void *(*ws_writer_alloc_fn)(void *user, size_t bytes);
 
 /* Makes a writer (heap). Returns 0 or -errno. */
@@ -96,8 +103,8 @@ int ws_writer_add_output(struct ws_writer *w, const struct ws_output_config *cfg
 /* The channel of a worker (0..channels). Borrowed; used by that worker's thread only. */
 struct ws_channel *ws_output_channel(struct ws_output *o, unsigned worker);
 
-/* One round of the writer's loop: takes blocks, writes, gives back. Returns the number of blocks handled; 0 = idle. Called
- * by the writer's thread only. */
+/* One round of the writer's loop: takes blocks, writes, gives back. Returns a count of the work
+ * done or in flight; 0 = idle. Called by the writer's thread only. */
 unsigned ws_writer_poll(struct ws_writer *w);
 
 /* True when every channel has finished and all bytes are written, files closed and renamed. */
@@ -109,7 +116,8 @@ void ws_writer_abort(struct ws_writer *w);
 /* The writer's own counters (WRITE_*, OUT_FILES). */
 const struct ws_counters *ws_writer_counters(const struct ws_writer *w);
 
-/* Number of outputs that are suspended now / that failed for good; first error as text ("PATH: No space left on device"). Any thread. */
+/* Number of outputs that are suspended now / that failed for good; first error as text ("PATH: No
+ * space left on device"). Any thread. */
 unsigned ws_writer_suspended(const struct ws_writer *w);
 const char *ws_writer_first_error(const struct ws_writer *w);
 

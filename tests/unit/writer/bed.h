@@ -184,7 +184,8 @@ static inline bool bed_exists(const char *path)
     return lstat(path, &st) == 0;
 }
 
-static inline int put(struct ws_channel *ch, uint64_t id, uint64_t off, const void *data, size_t len)
+static inline int put(struct ws_channel *ch, uint64_t id, uint64_t off, const void *data,
+                      size_t len)
 {
     return ws_channel_file_write(ch, id, off, &(struct ws_bytes){data, len}, 1);
 }

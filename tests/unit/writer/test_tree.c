@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The writer's tree outputs: extents, gathering, names, what exists already, the LRU of open files. */
+/* The writer's tree outputs: extents, gathering, names, what exists already, the LRU of open files.
+ */
 #include "bed.h"
 
 #include <sys/resource.h>
@@ -32,7 +33,8 @@ static void test_small_files(void **state)
     assert_int_not_equal(id, 0);
     assert_int_equal(put_str(ch, id, 0, "hello "), 0);
     assert_int_equal(put_str(ch, id, 6, "world"), 0);
-    assert_int_equal(ws_channel_file_close(ch, id, UINT64_MAX, INT64_C(1234567890123456789), 77), 0);
+    assert_int_equal(ws_channel_file_close(ch, id, UINT64_MAX, INT64_C(1234567890123456789), 77),
+                     0);
     uint64_t empty = ws_channel_file_open(ch, "d1/d2/empty", WS_FILE_PART);
     assert_int_not_equal(empty, id);
     assert_int_equal(ws_channel_file_close(ch, empty, UINT64_MAX, INT64_MIN, 78), 0);
@@ -155,7 +157,8 @@ static void test_random(void **state)
     random_run(2, 40, 3000, 1460, (struct ws_writer_config){.open_files_max = 5}, small, true);
     random_run(3, 5, 400, 200000, (struct ws_writer_config){0}, small, true);
     random_run(4, 200, 4000, 100, (struct ws_writer_config){.gather_bytes = 65536},
-               (struct ws_output_config){.may_wait = true, .blocks = 16, .block_bytes = 65536}, true);
+               (struct ws_output_config){.may_wait = true, .blocks = 16, .block_bytes = 65536},
+               true);
     small.blocks = 2;
     random_run(5, 20, 2000, 3000, (struct ws_writer_config){.fsync = WS_FSYNC_CLOSE}, small, true);
     random_run(6, 20, 500, 3000,
@@ -169,7 +172,8 @@ static void test_short_writes(void **state)
     struct ws_output_config small = {.may_wait = true, .blocks = 4, .block_bytes = 65536};
     enum ws_backend_kind saved = backend;
     backend = WS_BACKEND_FAULT;
-    random_run(7, 40, 3000, 1460, (struct ws_writer_config){.fault = {.short_every = 3}}, small, true);
+    random_run(7, 40, 3000, 1460, (struct ws_writer_config){.fault = {.short_every = 3}}, small,
+               true);
     backend = saved;
 }
 
@@ -224,7 +228,7 @@ static void test_flush_by_age(void **state)
 static void test_lru(void **state)
 {
     struct bed b;
-    enum { FILES = 20000 };
+    const unsigned files = backend == WS_BACKEND_PLAIN ? 20000 : 4000;
     struct rlimit old, low;
     char name[64];
     (void)state;
@@ -236,24 +240,24 @@ static void test_lru(void **state)
     start(&b, (struct ws_writer_config){.open_files_max = 60},
           (struct ws_output_config){.may_wait = true, .blocks = 8, .block_bytes = 65536});
     struct ws_channel *ch = ws_output_channel(b.out, 0);
-    uint64_t *id = calloc(FILES, sizeof(*id));
+    uint64_t *id = calloc(files, sizeof(*id));
     assert_non_null(id);
     bed_start(&b);
-    for (unsigned i = 0; i < FILES; i++) {
+    for (unsigned i = 0; i < files; i++) {
         snprintf(name, sizeof(name), "%02u/stream-%u", i % 100, i);
         id[i] = ws_channel_file_open(ch, name, 0);
     }
     for (unsigned k = 0; k < 3; k++)
-        for (unsigned i = 0; i < FILES; i++)
+        for (unsigned i = 0; i < files; i++)
             assert_int_equal(put(ch, id[i], k * 4, &i, 4), 0);
-    for (unsigned i = 0; i < FILES; i++)
+    for (unsigned i = 0; i < files; i++)
         assert_int_equal(ws_channel_file_close(ch, id[i], UINT64_MAX, INT64_MIN, 0), 0);
     finish(&b, ch);
     setrlimit(RLIMIT_NOFILE, &old);
     assert_string_equal(ws_writer_first_error(b.w), "");
-    assert_int_equal(bed_count(&b, WS_C_OUT_FILES), FILES);
+    assert_int_equal(bed_count(&b, WS_C_OUT_FILES), files);
     assert_int_equal(bed_count(&b, WS_C_WRITE_LOST_BYTES), 0);
-    for (unsigned i = 0; i < FILES; i++) {
+    for (unsigned i = 0; i < files; i++) {
         uint32_t want[3] = {i, i, i};
         snprintf(name, sizeof(name), "out/%02u/stream-%u", i % 100, i);
         bed_expect(bed_path(&b, name), want, sizeof(want));
@@ -329,8 +333,8 @@ static void test_hostile_names(void **state)
     touch(bed_path(&b, "out/file"), "x");
     snprintf(name, sizeof(name), "%s/abs", b.dir);
     static const char *const bad[] = {
-        "../escape", "a/../../escape", "..", ".", "", "a/..", "dir/", "/", "x/.",
-        "link/in", "link/sub/in", "dangling", "file/below",
+        "../escape", "a/../../escape", "..",          ".",        "",           "a/..", "dir/", "/",
+        "x/.",       "link/in",        "link/sub/in", "dangling", "file/below",
     };
     write_one(ch, name, 0, "x");
     for (unsigned i = 0; i < WS_ARRAY_SIZE(bad); i++)
@@ -416,14 +420,17 @@ static void test_bad_config(void **state)
     bed_init(&b, &(struct ws_writer_config){.backend = WS_BACKEND_PLAIN});
     struct ws_output_config c = {.kind = WS_OUTPUT_TREE, .channels = 1, .path = bed_path(&b, "x")};
     c.block_bytes = 100000;
-    assert_int_equal(ws_writer_add_output(b.w, &c, bed_alloc, &b, &o, b.err, sizeof(b.err)), -EINVAL);
+    assert_int_equal(ws_writer_add_output(b.w, &c, bed_alloc, &b, &o, b.err, sizeof(b.err)),
+                     -EINVAL);
     c.block_bytes = 0;
     c.channels = 0;
-    assert_int_equal(ws_writer_add_output(b.w, &c, bed_alloc, &b, &o, b.err, sizeof(b.err)), -EINVAL);
+    assert_int_equal(ws_writer_add_output(b.w, &c, bed_alloc, &b, &o, b.err, sizeof(b.err)),
+                     -EINVAL);
     c.channels = 1;
     touch(bed_path(&b, "file"), "x");
     c.path = bed_path(&b, "file");
-    assert_int_equal(ws_writer_add_output(b.w, &c, bed_alloc, &b, &o, b.err, sizeof(b.err)), -ENOTDIR);
+    assert_int_equal(ws_writer_add_output(b.w, &c, bed_alloc, &b, &o, b.err, sizeof(b.err)),
+                     -ENOTDIR);
     assert_non_null(strstr(b.err, "file: cannot write into this directory: Not a directory"));
     c.path = "/proc/nothing/here";
     assert_int_not_equal(ws_writer_add_output(b.w, &c, bed_alloc, &b, &o, b.err, sizeof(b.err)), 0);
@@ -446,12 +453,12 @@ static int use_uring(void **state)
 int main(void)
 {
     const struct CMUnitTest plain[] = {
-        cmocka_unit_test(test_small_files), cmocka_unit_test(test_offsets_and_size),
-        cmocka_unit_test(test_random),      cmocka_unit_test(test_short_writes),
-        cmocka_unit_test(test_gather),      cmocka_unit_test(test_flush_by_age),
-        cmocka_unit_test(test_lru),         cmocka_unit_test(test_exists),
+        cmocka_unit_test(test_small_files),   cmocka_unit_test(test_offsets_and_size),
+        cmocka_unit_test(test_random),        cmocka_unit_test(test_short_writes),
+        cmocka_unit_test(test_gather),        cmocka_unit_test(test_flush_by_age),
+        cmocka_unit_test(test_lru),           cmocka_unit_test(test_exists),
         cmocka_unit_test(test_hostile_names), cmocka_unit_test(test_unknown_id),
-        cmocka_unit_test(test_no_wait),     cmocka_unit_test(test_bad_config),
+        cmocka_unit_test(test_no_wait),       cmocka_unit_test(test_bad_config),
     };
     const struct CMUnitTest uring[] = {
         cmocka_unit_test(test_small_files), cmocka_unit_test(test_offsets_and_size),

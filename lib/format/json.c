@@ -87,10 +87,10 @@ static size_t utf8_len(const uint8_t *s, size_t n)
     return len;
 }
 
-static void put_u00(struct ws_text *t, uint8_t b)
+static void put_u00(struct ws_text *t, uint8_t b, bool upper)
 {
     ws_text_put(t, "\\u00", 4);
-    ws_text_hex(t, &b, 1, false);
+    ws_text_hex(t, &b, 1, upper);
 }
 
 /* The two-character escape of b, 0 if it has none. */
@@ -135,7 +135,7 @@ void ws_json_escape(struct ws_text *t, const uint8_t *s, size_t n, bool ascii)
             ws_text_putc(t, '\\');
             ws_text_putc(t, e);
         } else {
-            put_u00(t, b);
+            put_u00(t, b, ascii);
         }
         run = ++i;
     }

@@ -45,8 +45,8 @@ void ws_json_ns_str(struct ws_json *j, int64_t ns);
 /* Begins a value that the caller puts into j->t himself (valid JSON). */
 void ws_json_raw(struct ws_json *j);
 
-/* Escapes n bytes as a JSON string body (no quotes). ascii: every byte outside 0x20..0x7e becomes \u00XX,
- * as pcap2conn does; else as ws_json_str(). At most 6 characters a byte. */
+/* Escapes n bytes as a JSON string body (no quotes). ascii: every byte outside 0x20..0x7e becomes \u00XX with
+ * capital digits, as pcap2conn does; else as ws_json_str(). At most 6 characters a byte. */
 void ws_json_escape(struct ws_text *t, const uint8_t *s, size_t n, bool ascii);
 
 #endif

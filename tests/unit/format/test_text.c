@@ -174,10 +174,10 @@ static void json_escapes(void **state)
     ESCAPE("\"\\\b\f\n\r\t", false, "\\\"\\\\\\b\\f\\n\\r\\t");
     ESCAPE("\0\x1f", false, "\\u0000\\u001f");
     ESCAPE("\x7f", false, "\x7f");
-    ESCAPE("\x7f", true, "\\u007f");
+    ESCAPE("\x7f", true, "\\u007F");
     /* well-formed UTF-8 stands */
     ESCAPE("\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", false, "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80");
-    ESCAPE("\xc3\xa9", true, "\\u00c3\\u00a9");
+    ESCAPE("\xc3\xa9", true, "\\u00C3\\u00A9");
     /* cut, overlong, surrogate, above U+10FFFF, stray continuation: byte by byte */
     ESCAPE("a\xc3", false, "a\\u00c3");
     ESCAPE("\xe2\x82", false, "\\u00e2\\u0082");

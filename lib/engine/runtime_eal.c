@@ -49,7 +49,9 @@ struct eal_args {
 
 /* What the user's own arguments decide, so that ours stay away. */
 struct eal_user {
-    bool lcores, memory_mode, memory_size, devices, telemetry, log_level, help, no_pci;
+    bool lcores, memory_mode, devices, telemetry, log_level, help, no_pci;
+    bool memory_size;    /* -m or --socket-mem */
+    size_t memory_bytes; /* of -m; 0 = not given */
 };
 
 static void WS_PRINTF(2, 3) arg_add(struct eal_args *a, const char *fmt, ...)
@@ -115,6 +117,10 @@ static struct eal_user user_options(const struct eal_args *a, int from)
                          is_option(s, "proc-type", 0) || is_option(s, "huge-unlink", 0) ||
                          is_option(s, "legacy-mem", 0) || is_option(s, "single-file-segments", 0);
         u.memory_size |= is_option(s, "socket-mem", 0) || is_option(s, "", 'm');
+        if (is_option(s, "", 'm')) {
+            const char *mib = s[2] ? s + 2 : i + 1 < a->count ? a->arg[i + 1] : "0";
+            u.memory_bytes = (size_t)strtoul(mib, NULL, 10) << 20;
+        }
         u.devices |= is_option(s, "allow", 'a') || is_option(s, "block", 'b');
         u.no_pci |= is_option(s, "no-pci", 0);
         u.telemetry |= is_option(s, "telemetry", 0) || is_option(s, "no-telemetry", 0);
@@ -196,10 +202,12 @@ static int add_lcores(struct eal_args *a, const struct ws_runtime_config *cfg, c
 
 /* Hugepages when enough are free, else ordinary memory, said once. --in-memory and --no-huge
  * exclude each other; both leave no files, so that two processes never clash. */
-static bool add_memory(struct eal_args *a, size_t want)
+static bool add_memory(struct eal_args *a, const struct eal_user *user, size_t want)
 {
     const uint64_t have = hugepage_bytes_free();
     want += EAL_MEMORY_BYTES_OVERHEAD;
+    if (user->memory_bytes)
+        want = user->memory_bytes;
     if (have >= want) {
         arg_add(a, "--in-memory");
         return true;
@@ -210,8 +218,10 @@ static bool add_memory(struct eal_args *a, size_t want)
            (unsigned long long)(have >> 20), want >> 20, want >> 20);
     arg_add(a, "--no-huge");
     arg_add(a, "--no-shconf");
-    arg_add(a, "-m");
-    arg_add(a, "%zu", want >> 20);
+    if (!user->memory_size) {
+        arg_add(a, "-m");
+        arg_add(a, "%zu", want >> 20);
+    }
     return false;
 }
 
@@ -357,8 +367,8 @@ int ws_runtime_eal_init(struct ws_runtime *rt, const struct ws_runtime_config *c
     const struct eal_user user = user_options(&own, 1);
     if (!user.lcores && (rc = add_lcores(&own, cfg, err, err_len)) < 0)
         goto out;
-    if (!user.memory_mode && !user.memory_size)
-        huge = add_memory(&own,
+    if (!user.memory_mode)
+        huge = add_memory(&own, &user,
                           cfg->eal_memory_bytes ? cfg->eal_memory_bytes : EAL_MEMORY_BYTES_DEFAULT);
     if (!user.devices && !user.no_pci) {
         arg_add(&own, "-a");
@@ -393,7 +403,7 @@ int ws_runtime_eal_init(struct ws_runtime *rt, const struct ws_runtime_config *c
         goto out;
     }
     rt->ops = &eal_ops;
-    rt->hugepages = user.memory_mode || user.memory_size ? rte_eal_has_hugepages() != 0 : huge;
+    rt->hugepages = user.memory_mode ? rte_eal_has_hugepages() != 0 : huge;
 out:
     for (int i = 0; i < own.count; i++)
         free(own.arg[i]);

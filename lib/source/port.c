@@ -313,8 +313,10 @@ static int make_pool(struct ws_port *p, const struct pool_plan *plan, char *err,
         p->pool =
             rte_pktmbuf_pool_create(name, plan->mbufs, cache, 0, (uint16_t)plan->room, nodes[i]);
     if (!p->pool) {
-        snprintf(err, err_len, "no memory for %u packet buffers of %u bytes (%s)", plan->mbufs,
-                 plan->room, rte_strerror(rte_errno));
+        snprintf(
+            err, err_len,
+            "no memory for %u packet buffers of %u bytes; more comes with --eal \"-m MIB\" (%s)",
+            plan->mbufs, plan->room, rte_strerror(rte_errno));
         return -ENOMEM;
     }
     p->info.mbufs = plan->mbufs;
@@ -423,6 +425,12 @@ static int configure(struct ws_port *p, const struct ws_port_config *cfg, char *
         return rc;
     }
     set_mtu(p, cfg);
+    /* Many devices take the key only when started. Who plans the threads must know before: so it is
+     * started once. */
+    if (p->rss_hf != 0 && p->info.queues > 1 && rte_eth_dev_start(p->id) == 0) {
+        ws_port_rss_check(p);
+        (void)rte_eth_dev_stop(p->id);
+    }
     return 0;
 }
 
@@ -461,7 +469,7 @@ static void queue_init(struct ws_port *p, struct ws_port_queue *q, uint16_t id,
     q->replay = p->info.replay;
     q->ts_offset = -1;
     q->device = cfg->device_id;
-    q->flags_base = p->driver->sum_unknown ? WS_PKT_SUM_UNKNOWN : 0;
+    q->flags_base = p->driver->sum_unknown || p->devargs.rx_ifaces > 0 ? WS_PKT_SUM_UNKNOWN : 0;
     q->bounce_bytes = BOUNCE_BYTES;
     q->iface = (struct ws_source_iface){
         .link_type = 1, .snaplen = 262144, .received = UINT64_MAX, .dropped = UINT64_MAX};

@@ -97,7 +97,8 @@ void ws_port_queue_drain(struct ws_port_queue *q);
 void ws_port_rss_prepare(struct ws_port *p, const struct rte_eth_dev_info *info,
                          struct rte_eth_conf *conf, uint8_t key[static 256]);
 
-/* After start: spreads the table, reads the key back. Sets p->info.rss. */
+/* On a started device: spreads the table, reads the key back. Sets p->info.rss; says when it is
+ * not. */
 void ws_port_rss_check(struct ws_port *p);
 
 #endif

@@ -71,15 +71,14 @@ void ws_port_rss_check(struct ws_port *p)
         .rss_key = want, .rss_key_len = p->rss_key_len, .rss_hf = p->rss_hf};
 
     p->info.rss = false;
-    if (p->rss_hf == 0)
+    if (p->rss_hf == 0 || p->info.queues < 2)
         return;
-    if (p->info.queues > 1)
-        spread_table(p);
+    spread_table(p);
     fill_key(want, p->rss_key_len);
     /* some drivers take the key only by the update call */
     p->info.rss =
         key_is(p, want) || (rte_eth_dev_rss_hash_update(p->id, &conf) == 0 && key_is(p, want));
-    if (!p->info.rss && p->info.queues > 1)
+    if (!p->info.rss && !p->started)
         ws_log(WS_LOG_INFO,
                "%s: the device does not show the symmetric RSS key: flows are steered by software",
                p->info.name);

@@ -383,6 +383,13 @@ int case_af_packet_queues(void)
     return 0;
 }
 
+/* net_pcap on an interface: live, never at its end, us stamps. */
+int case_pcap_iface(void)
+{
+    watch("net_pcap,rx_iface=mon", 1, 1);
+    return 0;
+}
+
 /* The driver does not free what libxdp gave it (DPDK 22.11). */
 const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void)

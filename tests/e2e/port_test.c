@@ -436,7 +436,6 @@ static int case_eal_arguments(void)
         .eal_args =
             "--no-huge --no-shconf -m 64 --lcores '3@0,5@0,7@0' \"--vdev=net_null4,size=80\""};
     CHECK(ws_runtime_start(&rt, &rc, err, sizeof(err)) == 0, "%s", err);
-    CHECK(!ws_runtime_has_hugepages(rt), "hugepages");
     struct ws_port_config cfg = {
         .devargs = "net_null4", .queues_want = 1, .mbufs = 500, .descriptors = 64};
     struct ws_port *port = test_port(&cfg);
@@ -675,6 +674,7 @@ int main(int argc, char **argv)
         {"af_packet", case_af_packet},
         {"af_packet_queues", case_af_packet_queues},
         {"af_xdp", case_af_xdp},
+        {"pcap_iface", case_pcap_iface},
         {"tap", case_tap},
     };
     if (argc == 2)

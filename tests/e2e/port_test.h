@@ -66,6 +66,7 @@ int test_run(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 int case_af_packet(void);
 int case_af_packet_queues(void);
 int case_af_xdp(void);
+int case_pcap_iface(void);
 int case_tap(void);
 
 #endif

@@ -50,7 +50,7 @@ void ws_chunks_fini(struct ws_chunks *c)
 /* Where the next chunk begins, or NULL while its slot is still in use. */
 static uint8_t *next_base(const struct ws_chunks *c)
 {
-    if (!c->stable)
+    if (!c->stable || !c->given)
         return c->base;
     /* pairs with the release in ws_source release(): workers are done with the old bytes */
     uint64_t released = atomic_load_explicit(&c->released, memory_order_acquire);
@@ -64,13 +64,14 @@ size_t ws_chunks_room(struct ws_chunks *c, uint8_t **dst)
     size_t rest = ws_chunks_unread(c);
     size_t tail = (size_t)(c->base + c->chunk_bytes - c->end);
     size_t enough = WS_MIN((size_t)TAIL_MIN, c->chunk_bytes / 4);
-    bool fresh = c->pos != c->base && (tail < enough || (rest == 0 && !c->stable));
+    bool fresh = c->pos != c->base && (tail < enough || (rest == 0 && (!c->stable || !c->given)));
     if (fresh) {
         uint8_t *base = next_base(c);
         if (!base)
             return 0;
         memmove(base, c->pos, rest);
-        c->seq += c->stable;
+        c->seq += base != c->base;
+        c->given = false;
         c->base = base;
         c->pos = base;
         c->end = base + rest;

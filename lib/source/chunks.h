@@ -13,7 +13,8 @@
  *                ^pos             ^end
  *
  * Not stable: one chunk, whose unread rest moves to its head when the tail is used up.
- * Stable: n chunks in a ring; a slot is used again when its sequence number was released.
+ * Stable: n chunks in a ring; a slot is used again when its sequence number was released. A chunk
+ * that no packet was given of is used again at once: its number would never be released.
  */
 struct ws_chunks {
     const uint8_t *pos; /* next unread byte of the current chunk */
@@ -24,6 +25,8 @@ struct ws_chunks {
     size_t chunk_bytes;
     unsigned n;
     bool stable, own_mem;
+    bool
+        given; /* somebody holds bytes of the current chunk; set by the owner when packets go out */
     _Atomic uint64_t
         released; /* all chunks up to here may be used again; written by the releasing thread */
 };

@@ -54,7 +54,7 @@ static int open_file(struct ws_file *f, char *err, size_t err_len)
     f->name = strcmp(path, "-") ? path : "standard input";
     int r = ws_input_open(&f->in, path, err, err_len);
     if (r)
-        return r;
+        return r == -ENODATA ? -EINVAL : r; /* an empty file is as little a capture as text */
     f->state = WS_FILE_HEADER;
     f->read = 0;
     f->skip = 0;
@@ -155,7 +155,7 @@ static int recognise(struct ws_file *f, char *err, size_t err_len)
         else
             snprintf(err, err_len, "%s: offset 0: file header is cut: %zu bytes missing", f->name,
                      (size_t)f->need - ws_chunks_unread(&f->chunks));
-        return r < 0 ? r : f->read ? -EINVAL : -ENODATA;
+        return r < 0 && r != -EBADMSG ? r : -EINVAL;
     }
 }
 
@@ -258,6 +258,7 @@ static int file_rx(struct ws_source *s, struct ws_packet *pkt, unsigned max)
         if (n > 0) {
             f->left -= (unsigned)n;
             f->base.chunk_seq = f->chunks.seq;
+            f->chunks.given = true;
             return n;
         }
         int r = n < 0 ? n : read_more(f);
@@ -277,7 +278,8 @@ static void file_release(struct ws_source *s, uint64_t seq)
 
 static const struct ws_source_iface *file_ifaces(struct ws_source *s, unsigned *n)
 {
-    *n = file_of(s)->ifaces.n;
+    /* pairs with ws_ifaces_add(): entries below n are whole */
+    *n = __atomic_load_n(&file_of(s)->ifaces.n, __ATOMIC_ACQUIRE);
     return file_of(s)->ifaces.v;
 }
 
@@ -348,6 +350,18 @@ static int set_up(struct ws_file *f, const struct ws_file_config *cfg)
     return r ? r : ws_chunks_init(&f->chunks, &like, cfg->alloc, cfg->alloc_user);
 }
 
+/* Reads the first file as far as its first packet, so that whoever writes a header before it knows
+ * the interfaces; of a pipe that pauses, as far as one is known. An end of file or an error comes
+ * again in file_rx(). */
+static void describe(struct ws_file *f)
+{
+    for (int r = 1; r == 1 || (r == -EAGAIN && f->ng.n_iface == 0);) {
+        if (!ws_file_ng_describe(f))
+            return;
+        r = read_more(f);
+    }
+}
+
 int ws_file_open(struct ws_source **s, const struct ws_file_config *cfg, char *err, size_t err_len)
 {
     struct ws_file *f = calloc(1, sizeof(*f));
@@ -364,12 +378,8 @@ int ws_file_open(struct ws_source **s, const struct ws_file_config *cfg, char *e
                 r = recognise(f, err, err_len);
             while (r == -EAGAIN);
         }
-        /* An end of file or an error here is file_rx()'s to say: it comes again. */
-        while (r == 0 && f->state == WS_FILE_PCAPNG && !ws_file_ng_describe(f)) {
-            int more = read_more(f);
-            if (more != 1 && more != -EAGAIN)
-                break;
-        }
+        if (r == 0 && f->state == WS_FILE_PCAPNG)
+            describe(f);
     }
     if (r) {
         if (f)

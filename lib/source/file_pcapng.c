@@ -194,7 +194,7 @@ static enum step meta_block(struct ws_file *f, const struct ws_pcapng_block *b)
     return s;
 }
 
-/* The block at chunks.pos. */
+/* The block at chunks.pos. Without out, a packet is left where it is. */
 static enum step block(struct ws_file *f, struct ws_packet *out)
 {
     struct ws_pcapng_block b;
@@ -209,7 +209,7 @@ static enum step block(struct ws_file *f, struct ws_packet *out)
     }
     bool packet = b.type == WS_PCAPNG_EPB || b.type == WS_PCAPNG_PB || b.type == WS_PCAPNG_SPB;
     if (packet)
-        return packet_block(f, &b, out);
+        return out ? packet_block(f, &b, out) : STEP_PACKET;
     if (len >= b.len)
         return meta_block(f, &b);
     if (b.len <= f->chunks.chunk_bytes)
@@ -228,6 +228,18 @@ static bool skip(struct ws_file *f)
     f->chunks.pos += n;
     f->skip -= n;
     return f->skip == 0;
+}
+
+bool ws_file_ng_describe(struct ws_file *f)
+{
+    while (skip(f)) {
+        enum step s = block(f, NULL);
+        if (s == STEP_STOP)
+            f->ng.stopped = true;
+        if (s != STEP_NEXT)
+            return s == STEP_MORE;
+    }
+    return true;
 }
 
 int ws_file_ng_parse(struct ws_file *f, struct ws_packet *pkt, unsigned max)
@@ -250,22 +262,4 @@ int ws_file_ng_parse(struct ws_file *f, struct ws_packet *pkt, unsigned max)
         n += s == STEP_PACKET;
     }
     return (int)n;
-}
-
-bool ws_file_ng_describe(struct ws_file *f)
-{
-    struct ws_pcapng_block b;
-    while (!f->ng.n_iface && !f->ng.stopped) {
-        if (!skip(f) || f->chunks.pos == f->chunks.end)
-            return false;
-        if (ws_pcapng_block_decode(&b, &f->ng.section, f->chunks.pos,
-                                   ws_chunks_unread(&f->chunks)) == WS_FORMAT_COMPLETE &&
-            (b.type == WS_PCAPNG_EPB || b.type == WS_PCAPNG_PB || b.type == WS_PCAPNG_SPB))
-            return true;
-        enum step s = block(f, NULL); /* no packet, so none is given */
-        if (s == STEP_MORE)
-            return false;
-        f->ng.stopped = s == STEP_STOP;
-    }
-    return true;
 }

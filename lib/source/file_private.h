@@ -100,8 +100,7 @@ static inline void ws_file_give(struct ws_file *f, struct ws_packet *pkt, const 
 /* A pcapng file begins. 0 or -ENOMEM. */
 int ws_file_ng_begin(struct ws_file *f);
 
-/* Reads on until the first interface is described or a packet comes, so that whoever writes a header before
- * the first packet knows a link type. False: more bytes are needed. */
+/* Deals with the blocks before the first packet. Whether more bytes are needed to come so far. */
 bool ws_file_ng_describe(struct ws_file *f);
 
 /* Up to max packets of the bytes at hand: a count; 0: more bytes are needed (f->need); -1: reading

@@ -51,5 +51,6 @@ int ws_ifaces_add(struct ws_ifaces *t, const struct ws_source_iface *want)
     t->v[t->n] = *want;
     t->v[t->n].received = t->v[t->n].dropped = UINT64_MAX;
     t->section[t->n] = t->section_now;
-    return (int)t->n++;
+    __atomic_store_n(&t->n, t->n + 1, __ATOMIC_RELEASE); /* other threads read entries below n */
+    return (int)t->n - 1;
 }

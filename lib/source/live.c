@@ -95,12 +95,13 @@ static void live_stats(struct ws_source *s, struct ws_counters *c)
     if (l->over || pcap_stats(l->p, &now) != 0)
         return;
     l->received += now.ps_recv - l->last.ps_recv;
-    l->missed += now.ps_drop - l->last.ps_drop;
-    l->missed += now.ps_ifdrop - l->last.ps_ifdrop;
+    uint64_t missed = now.ps_drop - l->last.ps_drop;
+    missed += now.ps_ifdrop - l->last.ps_ifdrop;
+    l->missed += missed;
     l->last = now;
     l->iface.received = l->received;
     l->iface.dropped = l->missed;
-    ws_count_set(c, WS_C_PORT_MISSED, l->missed);
+    ws_count(c, WS_C_PORT_MISSED, missed); /* a thread may poll several interfaces */
 }
 
 static void live_close(struct ws_source *s)

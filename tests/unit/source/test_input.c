@@ -84,7 +84,7 @@ static void cut_compressed_data_gives_what_it_can(void **state)
             clear_log();
             int r = slurp_bytes(&s, packed.p, len, NULL);
             if (r) { /* a compressor of large blocks has nothing for us yet */
-                assert_int_equal(r, -EBADMSG);
+                assert_int_equal(r, -EINVAL);
                 assert_non_null(strstr(s.err, "cut short"));
                 continue;
             }
@@ -176,7 +176,7 @@ static void compressed_nothing_and_compressed_text(void **state)
         struct build packed = {0};
         struct slurp s;
         pack_append(&packed, (enum pack)how, (const uint8_t *)"", 0);
-        assert_int_equal(slurp_bytes(&s, packed.p, packed.len, NULL), -ENODATA);
+        assert_int_equal(slurp_bytes(&s, packed.p, packed.len, NULL), -EINVAL);
         assert_non_null(strstr(s.err, "empty file"));
         build_free(&packed);
         pack_append(&packed, (enum pack)how, (const uint8_t *)"some text", 9);

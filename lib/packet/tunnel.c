@@ -6,6 +6,7 @@
 enum {
     TYPE_TRANSPARENT_ETHERNET = 0x6558,
     TYPE_PPP = 0x880b,
+    TYPE_WCCP = 0x883e,
     TYPE_ERSPAN2 = 0x88be, /* also ERSPAN I */
     TYPE_ERSPAN3 = 0x22eb,
 };
@@ -102,6 +103,11 @@ enum ws_next ws_decode_gre(struct ws_cursor *c)
         if (key && !sum && !sequence)
             return enter(c, WS_TUNNEL_NVGRE, id >> 8, false, WS_NEXT_ETHERNET);
         return enter(c, WS_TUNNEL_GRE, id, false, WS_NEXT_ETHERNET);
+    case TYPE_WCCP:
+        /* IPv4, in version 2 behind 4 bytes (draft-mclaggan-wccp-v2rev1 section 4.12). */
+        if (ws_cursor_left(c) >= 4 && c->at[0] >> 4 != 4)
+            ws_cursor_skip(c, 4);
+        return enter(c, WS_TUNNEL_GRE, id, false, WS_NEXT_IP4);
     case TYPE_ERSPAN2:
         return decode_erspan2(c, sequence);
     case TYPE_ERSPAN3:

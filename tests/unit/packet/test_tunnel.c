@@ -127,6 +127,16 @@ static void gre(void **state)
     check_inner(&p, 4);
     check_tunnel(&p, WS_TUNNEL_GRE, 0, 1);
 
+    for (int v2 = 0; v2 < 2; v2++) { /* WCCP, with and without its own header */
+        inner4(&b);
+        if (v2)
+            build_bytes(&b, 0, 0, 0, 9);
+        build_bytes(&b, 0, 0, 0x88, 0x3e);
+        outer4(47);
+        decode_as(&b, 1, &p);
+        check_inner(&p, 4);
+    }
+
     build_start(&b); /* unknown inside, ARP inside, an acknowledgement alone: GRE flows */
     build_text(&b, "something");
     build_bytes(&b, 0, 0, 0x12, 0x34);

@@ -57,6 +57,9 @@ int test_net_start(struct test_net *net, int jumbo_ok);
 /* Lets the client go. */
 void test_net_go(struct test_net *net);
 
+/* True once both have ended. */
+int test_net_over(const struct test_net *net);
+
 /* Waits for both; ends the test if one failed. */
 void test_net_end(struct test_net *net);
 

@@ -62,7 +62,8 @@ int run_open_files(struct run *r)
     int rc = ws_file_open(&s, &fc, err, sizeof(err));
     if (rc < 0) {
         fprintf(stderr, "wirespool: %s\n", err);
-        return rc == -EINVAL ? 1 : 3;
+        /* what the file holds is damaged; or it cannot be had at all */
+        return rc == -EINVAL || rc == -ENODATA || rc == -EBADMSG ? 1 : 3;
     }
     /* One worker reads by itself; several are fed by a receiver. */
     r->ec.receivers = r->ec.workers > 1 ? 1 : 0;

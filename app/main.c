@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Dispatch by subcommand. */
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -92,6 +93,7 @@ int main(int argc, char **argv)
 {
     const char *word = argc > 1 ? argv[1] : "";
 
+    signal(SIGPIPE, SIG_IGN); /* a closed pipe is a write error: said, counted, and the exit code tells */
     if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0) {
         print_version();
         return 0;

@@ -15,6 +15,7 @@
 #include "app/plan.h"
 #include "app/run.h"
 #include "format/json.h"
+#include "format/name.h"
 #include "sink/pcap.h"
 #include "sink/stream.h"
 #include "ws_config.h"
@@ -53,6 +54,18 @@ static unsigned receive_stages(const struct run *r)
     return (unsigned)__builtin_popcountll(threads);
 }
 
+/* The template is tried before anything is opened: a bad one is a matter of usage. */
+static int check_template(const struct run *r)
+{
+    struct ws_name name;
+    const struct ws_name_options opt = {.colon = r->o->no_colon ? '_' : 0};
+    char err[256];
+    if (!r->o->template || ws_name_compile(&name, r->o->template, &opt, err, sizeof(err)) == 0)
+        return 0;
+    fprintf(stderr, "wirespool %s: --template: %s\n", r->name, err);
+    return 2;
+}
+
 int outputs_count(struct run *r)
 {
     struct outputs *o = &r->out;
@@ -77,6 +90,8 @@ int outputs_count(struct run *r)
             return 2;
         }
     }
+    if (streams && check_template(r))
+        return 2;
     o->n_output += streams != NULL;
     if (r->cmd & CMD_LIVE)
         o->n_output += r->o->flows_out != NULL;

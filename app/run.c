@@ -53,8 +53,6 @@ static void catch_signals(void)
     sigemptyset(&sa.sa_mask);
     sigaction(SIGINT, &sa, NULL);
     sigaction(SIGTERM, &sa, NULL);
-    sa.sa_handler = SIG_IGN;
-    sigaction(SIGPIPE, &sa, NULL); /* a closed pipe is a write error, said and counted */
 }
 
 int run_init(struct run *r, const struct options *o, enum command cmd, const char *name)

@@ -95,6 +95,7 @@
     X(NAME_TABLE_FULL, "name_table_full", "files", "file names made unique by ordinal, the name table being full") \
     X(OUT_LINK_TYPE, "out_link_type", "packets", "not written: a classic pcap file holds one link type") \
     X(OUT_NAME_FAILED, "out_name_failed", "files", "stream files without a usable name")           \
+    X(OUT_CLOSES_LOST, "out_closes_lost", "files", "stream files whose time was not set: no free block to say that they ended") \
     X(HOLE_BYTES_SKIPPED, "hole_bytes_skipped", "bytes", "gaps left out of stream files instead of written as holes") \
     X(WRITE_BYTES, "write_bytes", "bytes", "bytes that reached files")                             \
     X(WRITE_CALLS, "write_calls", "calls", "write system calls or submissions")                    \

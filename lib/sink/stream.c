@@ -4,12 +4,16 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "format/chunk.h"
 #include "sink/names.h"
 
-/* Closes that the channel had no room for; live only. Past it, a file gets its size and time as they are. */
-#define CLOSES_MAX 1024u
+/* Closes that the channel had no room for; live only. Past it, a file keeps the size and time that it has. */
+#define CLOSES_MAX 65536u
+
+/* How long the end of a run waits for room for them, in ms. */
+#define CLOSES_WAIT_MS 500u
 
 /* Paths: the longest template expansion, a counter or ordinal, ".gaps". */
 #define STREAM_PATH_MAX 1000u
@@ -200,6 +204,8 @@ static void close_file(struct stream_sink *ss, uint64_t id, uint64_t size, int64
         return;
     if (ss->n_closing < CLOSES_MAX)
         ss->closing[ss->n_closing++] = c;
+    else
+        ws_count(ss->base.counters, WS_C_OUT_CLOSES_LOST, 1);
 }
 
 /* Opens the file unless it is open. False: no block free now, or no usable name. */
@@ -597,8 +603,13 @@ static void on_close(struct ws_sink *s, struct ws_flow *flow, const struct ws_tc
 static void on_finish(struct ws_sink *s)
 {
     struct stream_sink *ss = (struct stream_sink *)s;
-    /* What still has no room is closed by the end of the channel, as written. */
     retry_closes(ss);
+    for (unsigned ms = 0; ss->n_closing && ms < CLOSES_WAIT_MS; ms++) {
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+        retry_closes(ss);
+    }
+    /* What still has no room is closed by the end of the channel, as written. */
+    ws_count(s->counters, WS_C_OUT_CLOSES_LOST, ss->n_closing);
 }
 
 static void on_destroy(struct ws_sink *s)

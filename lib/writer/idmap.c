@@ -50,7 +50,7 @@ int ws_idmap_put(struct ws_idmap *m, uint64_t id, struct ws_wfile *file)
 
 struct ws_wfile *ws_idmap_take(struct ws_idmap *m, uint64_t id)
 {
-    if (m->count == 0)
+    if (m->count == 0 || id == 0)
         return NULL;
     size_t i = (size_t)id & m->mask;
     while (m->entry[i].id != id) {

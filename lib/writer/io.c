@@ -20,9 +20,11 @@ static ssize_t plain_write(struct ws_writer *w, struct ws_io_req *r)
         rc = pwritev(r->fd, iov, n, (off_t)(r->off + r->done));
         return rc >= 0 ? rc : -errno;
     }
-    /* A full pipe should not stop the other outputs; not every kernel and file can say so. */
-    rc = pwritev2(r->fd, iov, n, -1, RWF_NOWAIT);
-    if (rc < 0 && (errno == EOPNOTSUPP || errno == ENOSYS || errno == EINVAL || errno == ESPIPE))
+    /* A full pipe should not stop the other outputs; not every kernel can say so. (For a regular
+     * file RWF_NOWAIT may say "again" for ever.) */
+    rc = r->out->regular ? -1 : pwritev2(r->fd, iov, n, -1, RWF_NOWAIT);
+    if (r->out->regular ||
+        (rc < 0 && (errno == EOPNOTSUPP || errno == ENOSYS || errno == EINVAL || errno == ESPIPE)))
         rc = writev(r->fd, iov, n);
     return rc >= 0 ? rc : -errno;
 }

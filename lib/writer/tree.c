@@ -124,11 +124,11 @@ static int open_once(struct ws_wfile *f)
         if (fd == -EINTR)
             continue;
         if (fd == -ENOENT && !f->created && !made_dirs) {
-            made_dirs = true;
-            int rc = ws_path_mkdirs(o->dirfd, f->path);
-            if (rc)
-                return rc;
-            continue;
+            fd = ws_path_mkdirs(o->dirfd, f->path);
+            if (fd == 0) {
+                made_dirs = true;
+                continue;
+            }
         }
         if ((fd == -EMFILE || fd == -ENFILE) && evict_one(w)) {
             /* The limit is lower than it looked: others use descriptors too. */

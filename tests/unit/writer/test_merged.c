@@ -202,6 +202,59 @@ static void test_two_merged_outputs(void **state)
     merge_run(4, 2, 2, 20000);
 }
 
+/* Each worker fills one output beyond its quota and says nothing in the other, in one burst without
+ * a tick: each output's merge waits for the worker that waits in the other one. Hangs when waiting
+ * workers do not serve their other channels. */
+struct crossing {
+    struct ws_channel *busy, *quiet;
+    uint64_t first;
+};
+
+static void *crossing_main(void *arg)
+{
+    struct crossing *x = arg;
+    uint8_t *rec = malloc(WS_RECORD_MAX);
+    assert_non_null(rec);
+    memset(rec, (int)x->first, WS_RECORD_MAX);
+    assert_int_equal(put_record(x->quiet, x->first, "q", 1), 0);
+    for (uint64_t order = x->first; order < 60; order += 2)
+        assert_int_equal(put_record(x->busy, order, rec, WS_RECORD_MAX), 0);
+    free(rec);
+    ws_channel_finish(x->busy);
+    ws_channel_finish(x->quiet);
+    return NULL;
+}
+
+static void test_crossing_waits(void **state)
+{
+    struct bed b;
+    struct ws_output *out[2];
+    struct crossing x[2];
+    pthread_t t[2];
+    size_t len = 0;
+    (void)state;
+    bed_init(&b, &(struct ws_writer_config){.backend = backend});
+    for (unsigned i = 0; i < 2; i++)
+        out[i] = bed_add(&b, (struct ws_output_config){.kind = WS_OUTPUT_MERGED,
+                                                       .path = bed_path(&b, i ? "second" : "first"),
+                                                       .channels = 2,
+                                                       .blocks = 2,
+                                                       .may_wait = true});
+    bed_start(&b);
+    for (unsigned i = 0; i < 2; i++) {
+        x[i] = (struct crossing){ws_output_channel(out[i], i), ws_output_channel(out[!i], i), i};
+        assert_int_equal(pthread_create(&t[i], NULL, crossing_main, &x[i]), 0);
+    }
+    for (unsigned i = 0; i < 2; i++)
+        pthread_join(t[i], NULL);
+    bed_drain(&b);
+    for (unsigned i = 0; i < 2; i++) {
+        free(bed_read(bed_path(&b, i ? "second" : "first"), &len));
+        assert_int_equal(len, 30 * WS_RECORD_MAX + 1);
+    }
+    bed_fini(&b);
+}
+
 /* Without threads: what may be written before the other channel promised something? */
 static void test_watermark(void **state)
 {
@@ -397,6 +450,33 @@ static void test_stdout(void **state)
     stdout_run(100000, true);
 }
 
+/* Standard output sent to a file that has bytes already: ours follow them. */
+static void test_stdout_file(void **state)
+{
+    struct bed b;
+    int saved = dup(STDOUT_FILENO);
+    (void)state;
+    fflush(stdout);
+    bed_init(&b, &(struct ws_writer_config){.backend = backend});
+    int fd = open(bed_path(&b, "redirected"), O_WRONLY | O_CREAT | O_APPEND, 0644);
+    assert_int_equal(write(fd, "before ", 7), 7);
+    assert_int_equal(dup2(fd, STDOUT_FILENO), STDOUT_FILENO);
+    close(fd);
+    bed_add(&b, (struct ws_output_config){.kind = WS_OUTPUT_MERGED,
+                                          .path = "-",
+                                          .channels = 1,
+                                          .may_wait = true,
+                                          .header = "head ",
+                                          .header_len = 5});
+    put_record(ws_output_channel(b.out, 0), 1, "record", 6);
+    ws_channel_finish(ws_output_channel(b.out, 0));
+    bed_drain(&b);
+    dup2(saved, STDOUT_FILENO);
+    close(saved);
+    bed_expect(bed_path(&b, "redirected"), "before head record", 18);
+    bed_fini(&b);
+}
+
 static void test_device(void **state)
 {
     struct bed b;
@@ -485,10 +565,12 @@ int main(void)
         cmocka_unit_test(test_largest_records),
         cmocka_unit_test(test_merge),
         cmocka_unit_test(test_two_merged_outputs),
+        cmocka_unit_test(test_crossing_waits),
         cmocka_unit_test(test_watermark),
         cmocka_unit_test(test_exists),
         cmocka_unit_test(test_commit_race),
         cmocka_unit_test(test_stdout),
+        cmocka_unit_test(test_stdout_file),
         cmocka_unit_test(test_device),
         cmocka_unit_test(test_no_wait),
         cmocka_unit_test(test_abort_while_waiting),

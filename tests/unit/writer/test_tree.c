@@ -244,7 +244,7 @@ static void test_lru(void **state)
     assert_non_null(id);
     bed_start(&b);
     for (unsigned i = 0; i < files; i++) {
-        snprintf(name, sizeof(name), "%02u/stream-%u", i % 100, i);
+        snprintf(name, sizeof(name), "%02u/x/stream-%u", i % 500, i);
         id[i] = ws_channel_file_open(ch, name, 0);
     }
     for (unsigned k = 0; k < 3; k++)
@@ -259,7 +259,7 @@ static void test_lru(void **state)
     assert_int_equal(bed_count(&b, WS_C_WRITE_LOST_BYTES), 0);
     for (unsigned i = 0; i < files; i++) {
         uint32_t want[3] = {i, i, i};
-        snprintf(name, sizeof(name), "out/%02u/stream-%u", i % 100, i);
+        snprintf(name, sizeof(name), "out/%02u/x/stream-%u", i % 500, i);
         bed_expect(bed_path(&b, name), want, sizeof(want));
     }
     free(id);
@@ -368,8 +368,13 @@ static void test_unknown_id(void **state)
     struct ws_channel *ch = ws_output_channel(b.out, 0);
     assert_int_equal(put_str(ch, 99, 0, "lost"), 0);
     assert_int_equal(ws_channel_file_close(ch, 99, UINT64_MAX, INT64_MIN, 0), 0);
+    uint64_t id = ws_channel_file_open(ch, "f", 0);
+    assert_int_equal(put_str(ch, 0, 0, "lost"), 0); /* of an open that found no block */
+    assert_int_equal(ws_channel_file_close(ch, 0, UINT64_MAX, INT64_MIN, 0), 0);
+    assert_int_equal(put_str(ch, id, 0, "there"), 0);
     finish(&b, ch);
-    assert_int_equal(bed_count(&b, WS_C_WRITE_LOST_BYTES), 4);
+    bed_expect(bed_path(&b, "out/f"), "there", 5);
+    assert_int_equal(bed_count(&b, WS_C_WRITE_LOST_BYTES), 8);
     bed_fini(&b);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Capture files as a source: pcap and pcapng, plain or compressed, several in order, standard input. */
+/* Capture files as a source: pcap and pcapng, plain or compressed, several in order, standard
+ * input. */
 #ifndef WS_SOURCE_FILE_H
 #define WS_SOURCE_FILE_H
 
@@ -8,18 +9,25 @@
 struct ws_file_config {
     const char *const *path; /* n_path names, "-" = standard input; borrowed until close */
     unsigned n_path;
-    uint32_t chunk_bytes;    /* refillable chunks (default 4 MiB) */
-    unsigned chunks;         /* how many (default 2 direct, 32 when steered): all in use = reader waits */
-    uint64_t packet_max;     /* stop after so many packets; 0 = all (counted before filters) */
+    /* Refillable chunks (default 4 MiB); raised where packet_bytes_max does not fit. */
+    uint32_t chunk_bytes;
+    /* How many when stable (default 32, at least 2): all in use = the reader waits. Direct reading
+     * needs one and takes one. */
+    unsigned chunks;
+    uint64_t packet_max;       /* stop after so many packets; 0 = all (counted before filters) */
     uint32_t packet_bytes_max; /* longest packet believed (default 256 KiB; more = damaged) */
-    bool stable;             /* packets are steered: keep chunks until released */
-    void *(*alloc)(void *user, size_t bytes); /* chunk memory; NULL = aligned_alloc */
+    bool stable;               /* packets are steered: keep chunks until released */
+    /* Chunk memory, given once in one piece and never given back to alloc; NULL = C library. */
+    void *(*alloc)(void *user, size_t bytes);
     void *alloc_user;
 };
 
-/* Opens the first file and reads its header, so that a missing or foreign file is an error here: -errno
- * (-EINVAL: not a capture) and one line "PATH: reason" in err. A later file that cannot be read is logged, sets damaged, and reading
- * goes on with the next. */
+/* Opens the first file and reads on to its first packet (of a pipe that pauses: to its first
+ * interface), so that a missing or foreign file is an error here and its interfaces are known:
+ * -errno and one line "PATH: reason" in err. -EINVAL: no capture, or empty, or its header cut or
+ * badly packed; others as open(2) and read(2) say. Waits for the first bytes of a pipe; -EINTR when
+ * a signal comes first. A later file that cannot be read is logged, sets damaged, and reading goes
+ * on with the next. The source belongs to the caller, who ends it with ops->close(). */
 int ws_file_open(struct ws_source **s, const struct ws_file_config *cfg, char *err, size_t err_len);
 
 #endif

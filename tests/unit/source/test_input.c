@@ -131,6 +131,8 @@ static void corrupt_compressed_data_is_said(void **state)
         assert_true(s.damaged);
         assert_true(s.n >= PACKETS / 2 && s.n <= PACKETS);
         assert_true(strlen(logged) > 0);
+        if (how == PACK_GZIP) /* has no blocks: what precedes the damage in its member comes too */
+            assert_true(s.n > PACKETS * 5 / 8);
         check_packets(&s, &capture, PACKETS / 2);
         slurp_free(&s);
         build_free(&packed);
@@ -348,6 +350,29 @@ static void input_bytes_as_they_are(void **state)
     build_free(&b);
 }
 
+/* The last stored byte is taken long before the last plain one is given. */
+static void few_stored_bytes_for_many(void **state)
+{
+    enum { PLAIN = 100000 };
+    uint8_t *zeros = calloc(1, PLAIN), packed[1000], buf[1000];
+    char path[256], err[256];
+    struct ws_input *in;
+    size_t sum = 0;
+    ssize_t n;
+    (void)state;
+    size_t len = ZSTD_compress(packed, sizeof(packed), zeros, PLAIN, 1); /* without a checksum */
+    assert_false(ZSTD_isError(len));
+    write_temp(path, packed, len);
+    assert_int_equal(ws_input_open(&in, path, err, sizeof(err)), 0);
+    while ((n = ws_input_read(in, buf, sizeof(buf))) > 0)
+        sum += (size_t)n;
+    assert_int_equal(n, 0);
+    assert_int_equal(sum, PLAIN);
+    ws_input_close(in);
+    unlink(path);
+    free(zeros);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -360,6 +385,7 @@ int main(void)
         cmocka_unit_test(standard_input_that_pauses),
         cmocka_unit_test(silent_pipe_says_nothing_now),
         cmocka_unit_test(input_bytes_as_they_are),
+        cmocka_unit_test(few_stored_bytes_for_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

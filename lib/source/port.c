@@ -366,6 +366,8 @@ static int configure(struct ws_port *p, const struct ws_port_config *cfg, char *
         return rc;
     }
     p->driver = driver_find(info.driver_name ? info.driver_name : "");
+    if (p->driver->kernel)
+        p->if_index = info.if_index;
     if (p->driver->xdp)
         ws_port_kernel_quiet();
     snprintf(p->info.driver, sizeof(p->info.driver), "%s",
@@ -376,8 +378,7 @@ static int configure(struct ws_port *p, const struct ws_port_config *cfg, char *
     p->info.missed_unknown = p->driver->missed_unknown;
     p->info.replay = p->devargs.pcap && p->devargs.rx_files > 0 && p->devargs.rx_ifaces == 0 &&
                      !p->devargs.infinite;
-    p->info.vlan_kept =
-        !p->driver->xdp || info.if_index == 0 || !ws_port_kernel_strips_vlan(info.if_index);
+    p->info.vlan_kept = !p->driver->xdp || !ws_port_kernel_strips_vlan(p->if_index);
     if (!p->info.vlan_kept)
         ws_log(WS_LOG_WARN,
                "%s: VLAN tags may be lost on their way to XDP (ethtool -K %s rxvlan off)",
@@ -438,11 +439,10 @@ static int configure(struct ws_port *p, const struct ws_port_config *cfg, char *
 
 static void promiscuous_on(struct ws_port *p)
 {
-    struct rte_eth_dev_info info;
     char line[256];
     int rc = 0;
-    if (p->driver->kernel && rte_eth_dev_info_get(p->id, &info) == 0 && info.if_index != 0)
-        p->promiscuous_fd = ws_port_kernel_promiscuous(info.if_index);
+    if (p->if_index)
+        p->promiscuous_fd = ws_port_kernel_promiscuous(p->if_index);
     p->info.promiscuous = p->promiscuous_fd >= 0;
     if (!p->info.promiscuous) {
         ws_port_log_hold();

@@ -61,7 +61,10 @@ struct ws_port_queue {
     uint64_t chained, chain_cut;                    /* packets */
     uint64_t chained_said, chain_cut_said;          /* already added to counters */
     uint64_t missed_said, errors_said, nombuf_said; /* queue 0 */
-    _Atomic bool rss_seen;                          /* read by any thread */
+    bool idle, polled;     /* the last rx gave nothing; there was one since the last stats */
+    uint64_t stats_tsc;    /* when the device was last asked for its totals */
+    uint64_t gone_tsc;     /* queue 0: when it was last looked whether the device is still there */
+    _Atomic bool rss_seen; /* read by any thread */
     struct ws_source_iface iface;
     struct rte_mbuf *held[WS_BURST_MAX];
 #if WS_PORT_COPY
@@ -83,6 +86,8 @@ struct ws_port {
     uint8_t rss_key_len;
     uint64_t rss_hf; /* 0: no RSS */
     _Atomic bool damaged_said;
+    _Atomic bool gone; /* the device was removed; set by who polls queue 0, read by all */
+    unsigned if_index; /* of the kernel interface below, 0 = none */
     struct ws_port_devargs devargs;
     char *devargs_text;
 };

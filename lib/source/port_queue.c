@@ -4,10 +4,12 @@
 
 #include "source/port_impl.h"
 
+#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include <rte_cycles.h>
 #include <rte_ether.h>
 #include <rte_mbuf_dyn.h>
 
@@ -26,6 +28,12 @@
 
 /* How often a hardware clock is compared with the system's. */
 #define HW_CALIBRATE_NS INT64_C(1000000000)
+
+/* Asking a NIC for its totals costs microseconds; an idle queue asks this often at most. */
+#define STATS_PER_S 1000u
+
+/* How often to look whether the device is still there. */
+#define GONE_PER_S 2u
 
 static int64_t now_ns(void)
 {
@@ -164,6 +172,16 @@ static int replay_empty(struct ws_port_queue *q)
     return WS_SOURCE_END;
 }
 
+static int rx_empty(struct ws_port_queue *q)
+{
+    if (q->replay)
+        return replay_empty(q);
+    if (WS_LIKELY(!atomic_load_explicit(&q->port->gone, memory_order_relaxed)))
+        return 0;
+    q->source.damaged = true;
+    return WS_SOURCE_END;
+}
+
 static int queue_rx(struct ws_source *s, struct ws_packet *pkt, unsigned max)
 {
     struct ws_port_queue *q = (struct ws_port_queue *)s;
@@ -172,8 +190,10 @@ static int queue_rx(struct ws_source *s, struct ws_packet *pkt, unsigned max)
     q->bounce_used = 0;
     const uint16_t n =
         rte_eth_rx_burst(q->port_id, q->queue_id, q->held, (uint16_t)WS_MIN(max, WS_BURST_MAX));
+    q->polled = true;
+    q->idle = n == 0;
     if (n == 0)
-        return q->replay ? replay_empty(q) : 0;
+        return rx_empty(q);
     q->held_count = n;
     q->empty_polls = 0;
     for (unsigned i = 0; i < n; i++)
@@ -245,14 +265,35 @@ static void add_new(struct ws_counters *c, enum ws_counter id, uint64_t now, uin
     *said = now;
 }
 
+static void look_for_device(struct ws_port_queue *q)
+{
+    struct ws_port *p = q->port;
+    char name[IF_NAMESIZE];
+    const bool gone = p->if_index ? if_indextoname(p->if_index, name) == NULL
+                                  : rte_eth_dev_is_removed(q->port_id) != 0;
+    if (gone && !atomic_exchange(&p->gone, true))
+        ws_log(WS_LOG_ERROR, "%s: the device is gone", p->info.name);
+}
+
 static void queue_stats(struct ws_source *s, struct ws_counters *c)
 {
     struct ws_port_queue *q = (struct ws_port_queue *)s;
     struct rte_eth_stats st;
+    const uint64_t now = rte_rdtsc(), hz = rte_get_tsc_hz();
+    /* Two calls with no rx between: this one is the last, and must be exact. */
+    const bool soon = q->idle && q->polled && now - q->stats_tsc < hz / STATS_PER_S;
 
+    q->polled = false;
     add_new(c, WS_C_PORT_CHAINED, q->chained, &q->chained_said);
     add_new(c, WS_C_PORT_CHAIN_CUT, q->chain_cut, &q->chain_cut_said);
-    if (q->queue_id != 0 || rte_eth_stats_get(q->port_id, &st) != 0)
+    if (q->queue_id != 0 || soon)
+        return;
+    q->stats_tsc = now;
+    if (q->idle && !q->replay && now - q->gone_tsc > hz / GONE_PER_S) {
+        q->gone_tsc = now;
+        look_for_device(q);
+    }
+    if (rte_eth_stats_get(q->port_id, &st) != 0)
         return;
     add_new(c, WS_C_PORT_MISSED, st.imissed, &q->missed_said);
     add_new(c, WS_C_PORT_ERRORS, st.ierrors, &q->errors_said);

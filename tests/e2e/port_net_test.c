@@ -400,6 +400,39 @@ int case_af_packet_queues(void)
     return 0;
 }
 
+/* An interface that is removed ends its source. */
+int case_gone(void)
+{
+    static struct ws_packet pkt[WS_BURST_MAX];
+    struct ws_port_config cfg = {.devargs = "net_af_packet,iface=wsgone", .promiscuous = true};
+    struct ws_counters c = {0};
+    int n = 0;
+
+    if (geteuid() != 0 || unshare(CLONE_NEWNET) != 0) {
+        printf("skipped: network namespaces need root\n");
+        return SKIP;
+    }
+    CHECK(test_run("ip link add wsgone type veth peer name wsother && ip link set wsgone up && "
+                   "ip link set wsother up") == 0,
+          "veth");
+    struct ws_runtime *rt = test_runtime(1, &cfg);
+    struct ws_port *port = test_port(&cfg);
+    struct ws_source *src = ws_port_queue(port, 0);
+    double until = seconds() + 1;
+    while (seconds() < until) {
+        CHECK(ws_source_rx(src, pkt, WS_BURST_MAX) >= 0, "ended while the interface was there");
+        src->ops->stats(src, &c);
+    }
+    CHECK(test_run("ip link del wsgone") == 0, "del");
+    until = seconds() + DEADLINE_S;
+    while ((n = ws_source_rx(src, pkt, WS_BURST_MAX)) >= 0 && seconds() < until)
+        src->ops->stats(src, &c);
+    CHECK(n == WS_SOURCE_END && src->damaged, "%d", n);
+    ws_port_close(port);
+    ws_runtime_stop(rt);
+    return 0;
+}
+
 /* net_pcap on an interface: live, never at its end; the driver cuts frames at 16,128 bytes. */
 int case_pcap_iface(void)
 {

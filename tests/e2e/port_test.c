@@ -674,6 +674,7 @@ int main(int argc, char **argv)
         {"af_packet", case_af_packet},
         {"af_packet_queues", case_af_packet_queues},
         {"af_xdp", case_af_xdp},
+        {"gone", case_gone},
         {"pcap_iface", case_pcap_iface},
         {"tap", case_tap},
     };

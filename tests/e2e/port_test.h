@@ -70,6 +70,7 @@ int case_af_packet(void);
 int case_af_packet_queues(void);
 int case_af_xdp(void);
 int case_pcap_iface(void);
+int case_gone(void);
 int case_tap(void);
 
 #endif

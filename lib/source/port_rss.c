@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "packet/toeplitz.h"
+#include "source/port_log.h"
 
 /* What the owner hash covers (toeplitz.h): addresses, and ports of these three. */
 #define RSS_WANTED (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_SCTP)
@@ -67,17 +68,20 @@ static bool key_is(const struct ws_port *p, const uint8_t *want)
 void ws_port_rss_check(struct ws_port *p)
 {
     uint8_t want[256];
+    char line[256];
     struct rte_eth_rss_conf conf = {
         .rss_key = want, .rss_key_len = p->rss_key_len, .rss_hf = p->rss_hf};
 
     p->info.rss = false;
     if (p->rss_hf == 0 || p->info.queues < 2)
         return;
-    spread_table(p);
     fill_key(want, p->rss_key_len);
+    ws_port_log_hold(); /* a driver's refusal is no error of ours */
+    spread_table(p);
     /* some drivers take the key only by the update call */
     p->info.rss =
         key_is(p, want) || (rte_eth_dev_rss_hash_update(p->id, &conf) == 0 && key_is(p, want));
+    ws_port_log_release(line, sizeof(line));
     if (!p->info.rss && !p->started)
         ws_log(WS_LOG_INFO,
                "%s: the device does not show the symmetric RSS key: flows are steered by software",

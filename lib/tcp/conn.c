@@ -47,8 +47,8 @@ static inline bool undelivered(const struct ws_tcp_dir *d)
     return d->flags & DIR_HOLD || d->next == d->base;
 }
 
-/* Whether a SYN with that ISN can be the one that began d, of which bytes were seen before it (RX queues
- * reorder): all of them lie above, and not far. */
+/* Whether a SYN with that ISN can be the one that began d, of which bytes were seen before it (RX
+ * queues reorder): all of them lie above, and not far. */
 static bool syn_fits(const struct ws_tcp *t, const struct ws_tcp_conn *c, unsigned dir,
                      uint32_t isn)
 {
@@ -78,8 +78,8 @@ static void anchor(struct ws_tcp_dir *d, uint32_t isn, unsigned flags)
     }
 }
 
-/* Anchors d anew at another ISN: what was held by the old one belonged to something else. Bytes already
- * delivered stay, and the stream goes on behind them. */
+/* Anchors d anew at another ISN: what was held by the old one belonged to something else. Bytes
+ * already delivered stay, and the stream goes on behind them. */
 static void reanchor(struct ws_tcp_ctx *x, unsigned dir, uint32_t isn, unsigned flags)
 {
     struct ws_tcp_dir *d = &x->c->dir[dir];
@@ -94,7 +94,8 @@ static void reanchor(struct ws_tcp_ctx *x, unsigned dir, uint32_t isn, unsigned 
     set_flags(d, 0, DIR_SYNDATA | DIR_FIN);
 }
 
-/* Gives d the ISN of its SYN: moves the start of what was seen before when it fits, else begins anew. */
+/* Gives d the ISN of its SYN: moves the start of what was seen before when it fits, else begins
+ * anew. */
 static void take_isn(struct ws_tcp_ctx *x, unsigned dir, uint32_t isn, unsigned flags)
 {
     struct ws_tcp_dir *d = &x->c->dir[dir];
@@ -127,8 +128,7 @@ static void note_window(struct ws_tcp_conn *c, unsigned dir, const struct ws_tcp
 static void remember(struct ws_tcp_conn *c, unsigned dir, unsigned state,
                      const struct ws_tcp_segment *s)
 {
-    if (c->candidate.state == state && c->candidate.dir == dir &&
-        c->candidate.isn == s->meta.seq) {
+    if (c->candidate.state == state && c->candidate.dir == dir && c->candidate.isn == s->meta.seq) {
         c->candidate.packets++;
         c->candidate.frame_bytes += s->frame_bytes;
         return;
@@ -173,12 +173,11 @@ enum ws_tcp_verdict ws_conn_verdict(const struct ws_tcp_conn *c, unsigned dir,
         /* RFC 9293 section 3.6.1: a closed tuple may be opened again at once */
         return over ? WS_TCP_NEW_CONNECTION : WS_TCP_TAKEN;
     }
-    /* Bytes or ACKs that only make sense in the candidate connection. What continues the open stream
-     * never counts, or a forged SYN with a well chosen ISN could cut it. */
+    /* Bytes or ACKs that only make sense in the candidate connection. What continues the open
+     * stream never counts, or a forged SYN with a well chosen ISN could cut it. */
     if (d->flags & DIR_SYNCED && m->seq == ws_seq_of(d->seq0, d->next))
         return WS_TCP_TAKEN;
-    if (c->candidate.state == CAND_SYN && c->candidate.dir == dir &&
-        m->seq == c->candidate.isn + 1)
+    if (c->candidate.state == CAND_SYN && c->candidate.dir == dir && m->seq == c->candidate.isn + 1)
         return WS_TCP_NEW_CANDIDATE;
     if (c->candidate.state == CAND_SYNACK &&
         ((c->candidate.dir != dir && ack && m->ack == c->candidate.isn + 1 &&
@@ -188,7 +187,8 @@ enum ws_tcp_verdict ws_conn_verdict(const struct ws_tcp_conn *c, unsigned dir,
     return WS_TCP_TAKEN;
 }
 
-/* Chooses the other ISN of an undecided handshake when ack (or a first sequence number) asks for it. */
+/* Chooses the other ISN of an undecided handshake when ack (or a first sequence number) asks for
+ * it. */
 static void choose_isn(struct ws_tcp_ctx *x, unsigned dir, uint32_t first)
 {
     struct ws_tcp_conn *c = x->c;
@@ -339,8 +339,9 @@ void ws_conn_rst(struct ws_tcp_ctx *x, unsigned dir)
         if (ack && c->candidate.state == CAND_ALT && c->candidate.dir != dir)
             valid = valid || m->ack == c->candidate.isn + 1;
     } else if (d->flags & DIR_SYNCED) {
-        /* RFC 9293 section 3.10.7.4, RFC 5961 section 3.2: within the window; an observer that may have
-         * lost segments cannot ask for the exact number. A sender of nothing but a SYN can only be there. */
+        /* RFC 9293 section 3.10.7.4, RFC 5961 section 3.2: within the window; an observer that may
+         * have lost segments cannot ask for the exact number. A sender of nothing but a SYN can
+         * only be there. */
         uint64_t pos = ws_seq_extend(d->seq0, d->next, m->seq);
         uint64_t low = d->flags & DIR_ACKED ? WS_MIN(d->acked, d->next) : d->next;
         uint64_t high = WS_MAX(d->top, d->next);
@@ -397,8 +398,8 @@ void ws_conn_ack(struct ws_tcp_ctx *x, unsigned dir)
     if (!(m->flags & WS_TCP_ACK))
         return;
     if (!(p->flags & DIR_SYNCED)) {
-        /* The third segment of a handshake whose second was lost: p's stream begins there. It may also be
-         * a later ACK, so wait for lower bytes. */
+        /* The third segment of a handshake whose second was lost: p's stream begins there. It may
+         * also be a later ACK, so wait for lower bytes. */
         if (d->flags & DIR_SYN && !(m->flags & (WS_TCP_SYN | WS_TCP_FIN)) && x->exact &&
             d->next == d->base && !x->seg->wire_len && !(p->flags & DIR_ACKRAW)) {
             anchor(p, m->ack - 1, DIR_INFERRED);
@@ -418,8 +419,7 @@ void ws_conn_ack(struct ws_tcp_ctx *x, unsigned dir)
         p->acked = acked;
         set_flags(p, DIR_ACKED, 0);
     }
-    if (p->flags & DIR_HOLD && p->head &&
-        p->acked > ws_held_node(&x->t->pool, p->head)->pos)
+    if (p->flags & DIR_HOLD && p->head && p->acked > ws_held_node(&x->t->pool, p->head)->pos)
         ws_deliver_start(x, dir ^ 1);
     if (!(m->flags & WS_TCP_SYN) && acked >= p->base)
         decide_syn_data(x, dir ^ 1, p->flags & DIR_SYNACK || acked > p->base);
@@ -445,20 +445,22 @@ void ws_conn_plain(struct ws_tcp_ctx *x, unsigned dir)
     if (d->flags & DIR_SYNCED) {
         uint64_t pos = ws_seq_extend(d->seq0, d->next, s->meta.seq);
         fits = pos >= d->base && pos - d->base <= ws_tcp_reach(x->t, c, dir);
-        /* it goes on behind its SYN, so the SYN was answered: its payload counts, unless sent again */
+        /* it goes on behind its SYN, so the SYN was answered: its payload counts, unless sent again
+         */
         if (fits)
             decide_syn_data(x, dir, true);
     }
     if (ack && p->flags & DIR_SYNCED) {
-        /* A challenge ACK of an older connection (RFC 5961 section 4) acknowledges something else; a side
-         * that has not answered the SYN yet can only acknowledge that. */
+        /* A challenge ACK of an older connection (RFC 5961 section 4) acknowledges something else;
+         * a side that has not answered the SYN yet can only acknowledge that. */
         uint64_t acked = ws_seq_extend(p->seq0, p->next, s->meta.ack);
         uint64_t slack = c->state == WS_TCP_SYN_SENT && !(d->flags & DIR_SYN)
                              ? 0
                              : ws_tcp_reach(x->t, c, dir ^ 1);
         fits = fits && acked >= p->base && acked <= p->top + slack;
     }
-    /* a bare ACK of the side that has not sent its SYN opens nothing: a split handshake may follow */
+    /* a bare ACK of the side that has not sent its SYN opens nothing: a split handshake may follow
+     */
     if (fits && (d->flags & DIR_SYN || (p->flags & DIR_SYN && s->wire_len)))
         open_up(x, dir);
 }
@@ -492,8 +494,8 @@ void ws_tcp_adopt(struct ws_tcp *t, struct ws_tcp_conn *c, const struct ws_tcp_c
                  .ordinal = old->candidate.ordinal,
                  .seq = old->candidate.isn,
                  .ack = old->candidate.ack,
-                 .flags = old->candidate.state == CAND_SYNACK ? WS_TCP_SYN | WS_TCP_ACK
-                                                             : WS_TCP_SYN},
+                 .flags =
+                     old->candidate.state == CAND_SYNACK ? WS_TCP_SYN | WS_TCP_ACK : WS_TCP_SYN},
     };
     struct ws_tcp_ctx x = {.t = t, .c = c, .seg = &seg};
     unsigned dir = old->candidate.dir;

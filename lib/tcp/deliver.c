@@ -45,14 +45,15 @@ static void deliver_head(struct ws_tcp_ctx *x, unsigned dir, uint32_t len)
     if (n->kind == WS_HELD_HOLE)
         ws_deliver_gap(x, dir, n->pos + len, (enum ws_gap_cause)n->cause);
     else
-        deliver_bytes(x, dir,
-                      n->kind == WS_HELD_DATA ? ws_held_bytes(&t->pool, i, 0, len, t->scratch)
-                                              : NULL,
-                      len, &n->meta);
-    if (len < n->len)
+        deliver_bytes(
+            x, dir, n->kind == WS_HELD_DATA ? ws_held_bytes(&t->pool, i, 0, len, t->scratch) : NULL,
+            len, &n->meta);
+    if (len < n->len) {
+        n->meta.piece = 1;
         ws_held_cut_front(&t->pool, d, i, len);
-    else
+    } else {
         ws_held_remove(&t->pool, d, i);
+    }
 }
 
 void ws_deliver_drain(struct ws_tcp_ctx *x, unsigned dir)
@@ -67,7 +68,8 @@ static void deliver_from_run(struct ws_tcp_ctx *x, unsigned dir, struct ws_tcp_r
 {
     struct ws_tcp_meta meta = *r->meta;
     if (r->data) {
-        meta.piece = r->from != r->seg_from;
+        meta.piece = r->placed;
+        r->placed = true;
         deliver_bytes(x, dir, r->data + (r->from - r->seg_from), (uint32_t)(to - r->from), &meta);
     } else {
         ws_deliver_gap(x, dir, to, r->cause);
@@ -168,8 +170,7 @@ void ws_deliver_start(struct ws_tcp_ctx *x, unsigned dir)
     ws_deliver_drain(x, dir);
 }
 
-void ws_deliver_drop_from(struct ws_tcp *t, struct ws_tcp_dir *d, uint64_t from,
-                          enum ws_counter id)
+void ws_deliver_drop_from(struct ws_tcp *t, struct ws_tcp_dir *d, uint64_t from, enum ws_counter id)
 {
     uint32_t before = d->held_bytes;
     for (uint32_t i = ws_held_find(&t->pool, d, from); i;) {

@@ -356,7 +356,6 @@ void ws_held_cut_front(struct ws_held_pool *p, struct ws_tcp_dir *d, uint32_t i,
     account(p, d, n, 0, k);
     n->pos += k;
     n->len -= k;
-    n->meta.piece = 1;
     if (n->kind != WS_HELD_DATA)
         return;
     uint32_t at = n->cell_off + k;

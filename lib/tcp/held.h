@@ -98,8 +98,8 @@ void ws_held_cut_front(struct ws_held_pool *p, struct ws_tcp_dir *d, uint32_t i,
 void ws_held_cut_back(struct ws_held_pool *p, struct ws_tcp_dir *d, uint32_t i, uint32_t k);
 
 /* Makes room for [from, to) inside node i: what lies before stays, what lies behind moves to a new
- * node. Returns false, with nothing changed, when that needs a node and there is none. When all of i is
- * covered it is removed. */
+ * node. Returns false, with nothing changed, when that needs a node and there is none. When all of
+ * i is covered it is removed. */
 bool ws_held_carve(struct ws_held_pool *p, struct ws_tcp_dir *d, uint32_t i, uint64_t from,
                    uint64_t to);
 

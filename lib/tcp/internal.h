@@ -18,18 +18,19 @@ enum {
 
 /* ws_tcp_dir.flags */
 enum {
-    DIR_SYNCED = 1u << 0,  /* seq0 is set: sequence numbers have positions */
-    DIR_STARTED = 1u << 1, /* base is fixed (while nothing is delivered, a handshake may still move it) */
-    DIR_HOLD = 1u << 2,    /* midstream: delivery waits for lower bytes */
-    DIR_SYN = 1u << 3,     /* its SYN was seen */
-    DIR_SYNACK = 1u << 4,  /* with ACK */
+    DIR_SYNCED = 1u << 0, /* seq0 is set: sequence numbers have positions */
+    DIR_STARTED =
+        1u << 1, /* base is fixed (while nothing is delivered, a handshake may still move it) */
+    DIR_HOLD = 1u << 2,     /* midstream: delivery waits for lower bytes */
+    DIR_SYN = 1u << 3,      /* its SYN was seen */
+    DIR_SYNACK = 1u << 4,   /* with ACK */
     DIR_INFERRED = 1u << 5, /* its ISN is known from the peer's ACK only */
-    DIR_SYNDATA = 1u << 6, /* holds payload of a SYN that the handshake has not chosen yet */
-    DIR_ACKED = 1u << 7,   /* acked is valid */
-    DIR_ACKRAW = 1u << 8,  /* ack_raw is valid */
-    DIR_FIN = 1u << 9,     /* fin is valid */
-    DIR_RST = 1u << 10,    /* sent the reset that counts */
-    DIR_SEEN = 1u << 11,   /* has had a packet */
+    DIR_SYNDATA = 1u << 6,  /* holds payload of a SYN that the handshake has not chosen yet */
+    DIR_ACKED = 1u << 7,    /* acked is valid */
+    DIR_ACKRAW = 1u << 8,   /* ack_raw is valid */
+    DIR_FIN = 1u << 9,      /* fin is valid */
+    DIR_RST = 1u << 10,     /* sent the reset that counts */
+    DIR_SEEN = 1u << 11,    /* has had a packet */
 };
 
 /* ws_tcp_conn.candidate.state */
@@ -105,12 +106,13 @@ bool ws_overlap_new_wins(enum ws_overlap policy, uint64_t new_from, uint64_t new
 
 /* A run of payload or of a hole to be put in its place. */
 struct ws_tcp_run {
-    uint64_t from, to;       /* what is still to be placed */
+    uint64_t from, to;         /* what is still to be placed */
     uint64_t seg_from, seg_to; /* the whole segment, for the policies */
-    const uint8_t *data;     /* the byte of position seg_from, NULL for a hole */
-    enum ws_gap_cause cause; /* of a hole */
+    const uint8_t *data;       /* the byte of position seg_from, NULL for a hole */
+    enum ws_gap_cause cause;   /* of a hole */
     const struct ws_tcp_meta *meta;
-    bool differed;           /* out: some range had other bytes before */
+    bool placed;   /* some of it has been: the rest are later pieces */
+    bool differed; /* out: some range had other bytes before */
 };
 /* Holds what of *r is to be held under the policy, and moves r->from on over what is dealt with.
  * Returns false when the pool or a cap of the direction ran out before r->to. */

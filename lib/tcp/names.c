@@ -27,8 +27,8 @@ const char *ws_tcp_event_name(enum ws_tcp_event ev)
     return (unsigned)ev < WS_TCP_EV_EVENTS ? names[ev] : "unknown";
 }
 
-/* The table of Zeek's base/protocols/conn documentation, by what each side did. A side of which no SYN
- * was seen is "inactive" there, also when it sent data. */
+/* The table of Zeek's base/protocols/conn documentation, by what each side did. A side of which no
+ * SYN was seen is "inactive" there, also when it sent data. */
 const char *ws_tcp_conn_state(const struct ws_tcp_conn *c)
 {
     const struct ws_tcp_dir *o = &c->dir[c->orig], *r = &c->dir[c->orig ^ 1];

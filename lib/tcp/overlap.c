@@ -2,9 +2,9 @@
 /* Overlap policies on undelivered bytes: which copy wins, and holding out-of-order runs by them. */
 #include "tcp/internal.h"
 
-/* The rules of Novak and Sturges, "Target-Based TCP Stream Reassembly" (2007), by the ranges of the two
- * segments as they were sent. Windows here is the older one, which does as BSD does; Vista and later
- * keep the first copy: Suricata's and Snort's documentation map them the same way. */
+/* The rules of Novak and Sturges, "Target-Based TCP Stream Reassembly" (2007), by the ranges of the
+ * two segments as they were sent. Windows here is the older one, which does as BSD does; Vista and
+ * later keep the first copy: Suricata's and Snort's documentation map them the same way. */
 bool ws_overlap_new_wins(enum ws_overlap policy, uint64_t new_from, uint64_t new_to,
                          uint64_t old_from, uint64_t old_to)
 {
@@ -95,7 +95,7 @@ static bool hold_free(struct ws_tcp *t, struct ws_tcp_dir *d, uint32_t succ, str
         uint64_t most = kind == WS_HELD_DATA ? WS_HELD_PIECE : UINT32_MAX / 2;
         uint32_t len = (uint32_t)WS_MIN(to - r->from, most);
         struct ws_tcp_meta meta = *r->meta;
-        meta.piece = r->from != r->seg_from;
+        meta.piece = r->placed;
         if (d->held_nodes >= t->cfg.dir_nodes_max ||
             (kind == WS_HELD_DATA && d->held_bytes + (uint64_t)len > t->cfg.dir_bytes_max))
             return false;
@@ -111,6 +111,7 @@ static bool hold_free(struct ws_tcp *t, struct ws_tcp_dir *d, uint32_t succ, str
         };
         if (!ws_held_add(&t->pool, d, succ, &w))
             return false;
+        r->placed = true;
         r->from += len;
     }
     return true;

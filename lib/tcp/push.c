@@ -19,8 +19,8 @@ size_t ws_tcp_bytes(const struct ws_tcp_config *cfg)
     return ws_align_up(sizeof(struct ws_tcp), WS_CACHE_LINE) + ws_held_pool_bytes(cfg);
 }
 
-struct ws_tcp *ws_tcp_init(void *mem, const struct ws_tcp_config *cfg,
-                           struct ws_counters *counters, const struct ws_tcp_ops *ops, void *user)
+struct ws_tcp *ws_tcp_init(void *mem, const struct ws_tcp_config *cfg, struct ws_counters *counters,
+                           const struct ws_tcp_ops *ops, void *user)
 {
     struct ws_tcp *t = mem;
     *t = (struct ws_tcp){.cfg = *cfg, .counters = counters, .ops = *ops, .user = user};
@@ -34,9 +34,9 @@ struct ws_tcp *ws_tcp_init(void *mem, const struct ws_tcp_config *cfg,
     return t;
 }
 
-/* Neither in the known sequence space nor near it: dropped and counted, unless the direction has gone
- * there for good (we lost more than the reach), which WS_TCP_FAR_RUN segments in a row show. Returns
- * whether the segment is to be taken, with a gap up to *pos. */
+/* Neither in the known sequence space nor near it: dropped and counted, unless the direction has
+ * gone there for good (we lost more than the reach), which WS_TCP_FAR_RUN segments in a row show.
+ * Returns whether the segment is to be taken, with a gap up to *pos. */
 static bool far_segment(struct ws_tcp_ctx *x, unsigned dir, uint64_t *pos)
 {
     const struct ws_tcp_segment *s = x->seg;
@@ -64,8 +64,8 @@ static bool far_segment(struct ws_tcp_ctx *x, unsigned dir, uint64_t *pos)
     return true;
 }
 
-/* Whether a segment that would be held acknowledges something near what its peer sends. A stray of an
- * older connection on the tuple does not (RFC 5961 section 5). */
+/* Whether a segment that would be held acknowledges something near what its peer sends. A stray of
+ * an older connection on the tuple does not (RFC 5961 section 5). */
 static bool ack_plausible(const struct ws_tcp_ctx *x, unsigned dir)
 {
     const struct ws_tcp_dir *p = &x->c->dir[dir ^ 1];
@@ -109,7 +109,8 @@ static void take_payload(struct ws_tcp_ctx *x, unsigned dir, uint32_t seq, bool 
     }
     d->far_count = 0;
 
-    /* A keep-alive repeats the last byte with any value (RFC 9293 section 3.8.4); also at the ISN. */
+    /* A keep-alive repeats the last byte with any value (RFC 9293 section 3.8.4); also at the ISN.
+     */
     if (len == 1 && s->wire_len == 1 && !fin && !hold && keep_alive(x, dir, pos)) {
         ws_tcp_note(t, WS_C_REFUSED_KEEPALIVE, 1);
         return;

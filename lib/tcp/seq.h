@@ -22,8 +22,8 @@ static inline uint32_t ws_seq_of(uint32_t seq0, uint64_t pos)
     return seq0 + (uint32_t)pos;
 }
 
-/* The position nearest to near that has sequence number seq: within 2 GiB on either side, so a stream
- * may be of any length as long as near follows it. */
+/* The position nearest to near that has sequence number seq: within 2 GiB on either side, so a
+ * stream may be of any length as long as near follows it. */
 static inline uint64_t ws_seq_extend(uint32_t seq0, uint64_t near, uint32_t seq)
 {
     return near + (uint64_t)(int64_t)ws_seq_diff(seq, ws_seq_of(seq0, near));

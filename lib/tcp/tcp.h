@@ -2,10 +2,10 @@
 /* TCP connection state and stream reassembly (RFC 9293), for an observer that sees both directions,
  * one, or part of them, with loss, reordering and hostile segments.
  *
- * One reassembler per worker thread. A connection (struct ws_tcp_conn) lies in its flow's area. In-order
- * payload is given straight from the packet; out-of-order payload is copied to a capped pool. Stream
- * offsets are 64-bit and start at 0 with the first byte after the SYN, or the first byte
- * delivered of a midstream direction. A range that never comes is an explicit gap.
+ * One reassembler per worker thread. A connection (struct ws_tcp_conn) lies in its flow's area.
+ * In-order payload is given straight from the packet; out-of-order payload is copied to a capped
+ * pool. Stream offsets are 64-bit and start at 0 with the first byte after the SYN, or the first
+ * byte delivered of a midstream direction. A range that never comes is an explicit gap.
  */
 #ifndef WS_TCP_TCP_H
 #define WS_TCP_TCP_H
@@ -20,31 +20,31 @@ struct ws_tcp_meta {
     uint64_t ordinal;
     uint32_t seq, ack;
     uint16_t window;
-    uint8_t flags;   /* enum ws_tcp_flag */
-    uint8_t piece;   /* 1: a later piece of a segment that was stored in several */
+    uint8_t flags; /* enum ws_tcp_flag */
+    uint8_t piece; /* in data(): 1 if bytes of the same segment have been delivered before */
 };
 
 /* Why a range of a stream is missing. */
 enum ws_gap_cause {
-    WS_GAP_NEVER_SEEN,   /* not in the capture */
-    WS_GAP_CAP,          /* given up because a cap on held bytes was hit */
-    WS_GAP_SNAPLEN,      /* on the wire, but cut by the snap length */
-    WS_GAP_FRAGMENT,     /* a fragment of its datagram is missing */
-    WS_GAP_EVICTED,      /* the flow was evicted before */
-    WS_GAP_FILTERED,     /* rejected by the filter expression */
+    WS_GAP_NEVER_SEEN, /* not in the capture */
+    WS_GAP_CAP,        /* given up because a cap on held bytes was hit */
+    WS_GAP_SNAPLEN,    /* on the wire, but cut by the snap length */
+    WS_GAP_FRAGMENT,   /* a fragment of its datagram is missing */
+    WS_GAP_EVICTED,    /* the flow was evicted before */
+    WS_GAP_FILTERED,   /* rejected by the filter expression */
     WS_GAP_CAUSES
 };
 
 /* What happened on a connection besides bytes. */
 enum ws_tcp_event {
     WS_TCP_EV_ESTABLISHED,
-    WS_TCP_EV_FIN,          /* dir: end of that stream known */
-    WS_TCP_EV_RST,          /* a reset that counts */
-    WS_TCP_EV_RST_IGNORED,  /* outside the window, or the stream went on */
-    WS_TCP_EV_OVERLAP,      /* same range, other bytes */
-    WS_TCP_EV_MIDSTREAM,    /* dir began without its SYN */
-    WS_TCP_EV_FAR_SEGMENT,  /* dropped: too far ahead */
-    WS_TCP_EV_SYN_IGNORED,  /* a SYN that opened nothing */
+    WS_TCP_EV_FIN,         /* dir: end of that stream known */
+    WS_TCP_EV_RST,         /* a reset that counts */
+    WS_TCP_EV_RST_IGNORED, /* outside the window, or the stream went on */
+    WS_TCP_EV_OVERLAP,     /* same range, other bytes */
+    WS_TCP_EV_MIDSTREAM,   /* dir began without its SYN */
+    WS_TCP_EV_FAR_SEGMENT, /* dropped: too far ahead */
+    WS_TCP_EV_SYN_IGNORED, /* a SYN that opened nothing */
     WS_TCP_EV_EVENTS
 };
 
@@ -61,18 +61,18 @@ struct ws_tcp_segment {
 
 /* What an observer can ask for; the reassembler skips the rest. */
 enum ws_tcp_want {
-    WS_TCP_WANT_DATA = 1,     /* ordered bytes and gaps with content */
-    WS_TCP_WANT_SEGMENT = 2,  /* each segment in arrival order with its 64-bit offset; retransmissions
-                                 too, refused payload not */
-    WS_TCP_WANT_GAPS = 4,     /* gaps and lengths only: ranges are tracked, bytes not stored */
+    WS_TCP_WANT_DATA = 1,    /* ordered bytes and gaps with content */
+    WS_TCP_WANT_SEGMENT = 2, /* each segment in arrival order with its 64-bit offset;
+                                retransmissions too, refused payload not */
+    WS_TCP_WANT_GAPS = 4,    /* gaps and lengths only: ranges are tracked, bytes not stored */
 };
 
 struct ws_tcp_conn;
 
-/* Called from ws_tcp_push()/ws_tcp_close(), in stream order per direction for data and gap. Data pointers
- * are borrowed for the call. Any member may be NULL. off is the stream offset of data[0].
- * The offset of segment() counts from ISN + 1; in a direction begun midstream from the first payload byte
- * captured, so that earlier bytes that come later have negative ones (and the stream's
+/* Called from ws_tcp_push()/ws_tcp_close(), in stream order per direction for data and gap. Data
+ * pointers are borrowed for the call. Any member may be NULL. off is the stream offset of data[0].
+ * The offset of segment() counts from ISN + 1; in a direction begun midstream from the first
+ * payload byte captured, so that earlier bytes that come later have negative ones (and the stream's
  * offset 0, the lowest byte, may differ). */
 struct ws_tcp_ops {
     void (*data)(void *flow, unsigned dir, uint64_t off, const uint8_t *data, uint32_t len,
@@ -86,16 +86,16 @@ struct ws_tcp_ops {
 };
 
 struct ws_tcp_config {
-    enum ws_overlap overlap;     /* default first */
-    uint32_t nodes_max;          /* held segments in all (default 262,144) */
-    uint64_t bytes_max;          /* held bytes in all (default 256 MiB) */
-    uint64_t dir_bytes_max;      /* held bytes of a direction (default 16 MiB) */
-    uint32_t dir_nodes_max;      /* held segments of a direction (default 16,384) */
-    uint64_t jump_max;           /* a segment further than this ahead is refused (default 16 MiB..
-                                    the reassembler adds the scaled window; 0 = no limit) */
-    uint64_t midstream_bytes;    /* hold a midstream direction's delivery up to these bytes, */
-    int64_t midstream_ns;        /* or this packet time, for lower bytes (default 64 KiB, 1 s) */
-    unsigned want;               /* enum ws_tcp_want bits */
+    enum ws_overlap overlap;  /* default first */
+    uint32_t nodes_max;       /* held segments in all (default 262,144) */
+    uint64_t bytes_max;       /* held bytes in all (default 256 MiB) */
+    uint64_t dir_bytes_max;   /* held bytes of a direction (default 16 MiB) */
+    uint32_t dir_nodes_max;   /* held segments of a direction (default 16,384) */
+    uint64_t jump_max;        /* a segment further than this ahead is refused (default 16 MiB..
+                                 the reassembler adds the scaled window; 0 = no limit) */
+    uint64_t midstream_bytes; /* hold a midstream direction's delivery up to these bytes, */
+    int64_t midstream_ns;     /* or this packet time, for lower bytes (default 64 KiB, 1 s) */
+    unsigned want;            /* enum ws_tcp_want bits */
 };
 
 extern const struct ws_tcp_config ws_tcp_defaults;
@@ -104,28 +104,28 @@ struct ws_tcp;
 
 size_t ws_tcp_bytes(const struct ws_tcp_config *cfg);
 /* Builds a reassembler in mem (64-byte aligned, zero, borrowed). ops, counters borrowed. */
-struct ws_tcp *ws_tcp_init(void *mem, const struct ws_tcp_config *cfg,
-                           struct ws_counters *counters, const struct ws_tcp_ops *ops, void *user);
+struct ws_tcp *ws_tcp_init(void *mem, const struct ws_tcp_config *cfg, struct ws_counters *counters,
+                           const struct ws_tcp_ops *ops, void *user);
 
 /* One direction's state; all zero is a fresh one. The layout is private to lib/tcp. Positions are
  * 64-bit and internal (lib/tcp/seq.h); base is that of stream offset 0. */
 struct ws_tcp_dir {
-    uint64_t next;         /* next byte to deliver; while a midstream direction waits: lowest seen */
-    uint64_t base;         /* stream offset 0 */
-    uint64_t top;          /* highest seen + 1 */
-    uint64_t fin;          /* the FIN, when known: the end of the stream */
-    uint64_t acked;        /* highest position the peer acknowledged */
+    uint64_t next;  /* next byte to deliver; while a midstream direction waits: lowest seen */
+    uint64_t base;  /* stream offset 0 */
+    uint64_t top;   /* highest seen + 1 */
+    uint64_t fin;   /* the FIN, when known: the end of the stream */
+    uint64_t acked; /* highest position the peer acknowledged */
     int64_t hold_until_ns; /* packet time that ends the midstream wait */
     uint32_t seq0;         /* anchor between sequence numbers and positions */
     uint32_t root, head;   /* held segments: treap and list (held.h) */
     uint32_t held_nodes, held_bytes;
-    uint32_t window;       /* last advertised, scaled */
-    uint32_t far_seq;      /* where the last refused far segment ended */
-    uint32_t ack_raw;      /* the peer's last ACK number while there is no anchor */
+    uint32_t window;  /* last advertised, scaled */
+    uint32_t far_seq; /* where the last refused far segment ended */
+    uint32_t ack_raw; /* the peer's last ACK number while there is no anchor */
     uint64_t gap_bytes;
     uint32_t gaps;
     uint16_t flags;
-    uint8_t wscale;        /* of its SYN: shift + 1, 0 none */
+    uint8_t wscale; /* of its SYN: shift + 1, 0 none */
     uint8_t far_count;
 };
 static_assert(sizeof(struct ws_tcp_dir) == 96, "one and a half cache lines");
@@ -140,14 +140,14 @@ struct ws_tcp_conn {
         uint32_t isn, ack, packets;
         uint8_t dir, state, wscale, pad;
     } candidate;
-    uint8_t state;        /* enum ws_tcp_state */
+    uint8_t state; /* enum ws_tcp_state */
     uint8_t history_len;
-    char history[22];     /* Zeek's letters: originator upper case (set by orig) */
+    char history[22];      /* Zeek's letters: originator upper case (set by orig) */
     uint32_t history_seen; /* bit per letter and direction */
-    uint8_t orig;         /* direction of the originator once known */
+    uint8_t orig;          /* direction of the originator once known */
     uint8_t orig_known;
-    uint8_t events;       /* bit per enum ws_tcp_event that occurred */
-    uint8_t closed;       /* ws_tcp_close() was called */
+    uint8_t events; /* bit per enum ws_tcp_event that occurred */
+    uint8_t closed; /* ws_tcp_close() was called */
 };
 
 /* State of the connection as the observer knows it. */
@@ -167,7 +167,8 @@ enum ws_tcp_verdict {
     WS_TCP_NEW_CONNECTION, /* the segment opens a new connection on the tuple: close this flow
                               (ws_tcp_close with REUSED), begin a new one, push again */
     WS_TCP_NEW_CANDIDATE,  /* the same, and the connection begins with conn->candidate: copy the
-                              struct, and give it to ws_tcp_adopt() on the fresh conn before the push */
+                              struct, and give it to ws_tcp_adopt() on the fresh conn before the push
+                            */
 };
 
 /* Takes one segment. flow is passed to the callbacks. */
@@ -184,7 +185,8 @@ void ws_tcp_close(struct ws_tcp *t, struct ws_tcp_conn *c, void *flow, enum ws_g
 /* A bounded step that ends midstream holds whose time is over is not needed for files: holds are
  * looked at whenever the direction or its peer has a packet, and at close. */
 
-/* Zeek's conn_state for the connection (S0, S1, SF, REJ, S2, S3, RSTO, RSTR, RSTOS0, RSTRH, SH, SHR, OTH). */
+/* Zeek's conn_state for the connection (S0, S1, SF, REJ, S2, S3, RSTO, RSTR, RSTOS0, RSTRH, SH,
+ * SHR, OTH). */
 const char *ws_tcp_conn_state(const struct ws_tcp_conn *c);
 
 /* Stream length so far (delivered and gaps), gap count and bytes of a direction. */

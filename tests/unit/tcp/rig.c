@@ -22,6 +22,16 @@ struct ws_tcp_config rig_config(void)
     return cfg;
 }
 
+static void make_room(struct rig_stream *s, uint64_t len)
+{
+    assert_true(s->len + len <= RIG_STREAM_MAX);
+    if (s->len + len <= s->room)
+        return;
+    s->room = 2 * (s->len + len);
+    s->bytes = realloc(s->bytes, s->room);
+    assert_non_null(s->bytes);
+}
+
 static void on_data(void *flow, unsigned dir, uint64_t off, const uint8_t *data, uint32_t len,
                     const struct ws_tcp_meta *meta, void *user)
 {
@@ -30,10 +40,12 @@ static void on_data(void *flow, unsigned dir, uint64_t off, const uint8_t *data,
     assert_ptr_equal(flow, r);
     assert_non_null(meta);
     assert_int_equal(off, s->len);
-    assert_true(len > 0 && s->len + len <= RIG_STREAM_MAX);
+    assert_true(len > 0);
+    make_room(s, len);
     memcpy(s->bytes + s->len, data, len);
     s->len += len;
     r->calls++;
+    r->pieces += meta->piece;
 }
 
 static void on_gap(void *flow, unsigned dir, uint64_t off, uint64_t len, enum ws_gap_cause cause,
@@ -45,8 +57,8 @@ static void on_gap(void *flow, unsigned dir, uint64_t off, uint64_t len, enum ws
     assert_true(len > 0);
     if (r->cfg.want & WS_TCP_WANT_DATA) {
         assert_int_equal(off, s->len);
-        if (s->len + len <= RIG_STREAM_MAX)
-            memset(s->bytes + s->len, '.', len);
+        make_room(s, len);
+        memset(s->bytes + s->len, '.', len);
         s->len += len;
     }
     s->gaps++;
@@ -65,8 +77,8 @@ static void on_segment(void *flow, unsigned dir, int64_t off, const struct ws_tc
                  (int)seg->len, (const char *)seg->data);
 }
 
-static void on_event(void *flow, unsigned dir, enum ws_tcp_event ev,
-                     const struct ws_tcp_meta *meta, void *user)
+static void on_event(void *flow, unsigned dir, enum ws_tcp_event ev, const struct ws_tcp_meta *meta,
+                     void *user)
 {
     struct rig *r = user;
     (void)dir;
@@ -87,10 +99,10 @@ void rig_init(struct rig *r, const struct ws_tcp_config *cfg)
     size_t bytes = ws_tcp_bytes(&r->cfg);
     r->mem = aligned_alloc(64, ws_align_up(bytes, 64));
     assert_non_null(r->mem);
-    memset(r->mem, 0, WS_MIN(bytes, (size_t)65536)); /* the pools lie behind, untouched until used */
+    memset(r->mem, 0,
+           WS_MIN(bytes, (size_t)65536)); /* the pools lie behind, untouched until used */
     for (int i = 0; i < 2; i++) {
-        r->stream[i].bytes = malloc(RIG_STREAM_MAX);
-        assert_non_null(r->stream[i].bytes);
+        make_room(&r->stream[i], 256);
     }
     r->t = ws_tcp_init(r->mem, &r->cfg, &r->counters, &ops, r);
 }
@@ -158,8 +170,8 @@ static void replace(struct rig *r)
     for (int d = 0; d < 2; d++) {
         snprintf(r->past[r->past_count].text[d], 256, "%.*s", (int)r->stream[d].len,
                  (const char *)r->stream[d].bytes);
-        uint8_t *bytes = r->stream[d].bytes;
-        r->stream[d] = (struct rig_stream){.bytes = bytes};
+        struct rig_stream *s = &r->stream[d];
+        *s = (struct rig_stream){.bytes = s->bytes, .room = s->room};
     }
     memcpy(r->past[r->past_count].history, r->c.history, sizeof(r->c.history));
     r->past[r->past_count++].state = ws_tcp_conn_state(&r->c);
@@ -178,7 +190,11 @@ enum ws_tcp_verdict rig_push(struct rig *r, unsigned dir, const char *flags, uin
         .wire_len = len,
         .no_payload = r->no_payload,
         .frame_bytes = 54 + len,
-        .meta = {.ts_ns = r->ts_ns, .ordinal = r->ordinal++, .seq = seq, .ack = ack, .window = r->window},
+        .meta = {.ts_ns = r->ts_ns,
+                 .ordinal = r->ordinal++,
+                 .seq = seq,
+                 .ack = ack,
+                 .window = r->window},
     };
     for (; *flags; flags++)
         s.meta.flags |= (uint8_t)(1u << (strchr(letters, *flags) - letters));
@@ -186,7 +202,8 @@ enum ws_tcp_verdict rig_push(struct rig *r, unsigned dir, const char *flags, uin
         s.wscale = r->wscale;
     if (r->snap && len > r->snap)
         s.len = r->snap;
-    /* an exact copy on the heap: the sanitizer sees a byte too far, and data is gone after the call */
+    /* an exact copy on the heap: the sanitizer sees a byte too far, and data is gone after the call
+     */
     uint8_t *copy = malloc(s.len ? s.len : 1);
     assert_non_null(copy);
     if (s.len)
@@ -220,7 +237,6 @@ void rig_open(struct rig *r, uint32_t isn0, uint32_t isn1)
 void rig_expect(struct rig *r, unsigned dir, const char *want)
 {
     char got[1024];
-    snprintf(got, sizeof(got), "%.*s", (int)r->stream[dir].len,
-             (const char *)r->stream[dir].bytes);
+    snprintf(got, sizeof(got), "%.*s", (int)r->stream[dir].len, (const char *)r->stream[dir].bytes);
     assert_string_equal(got, want);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A connection under test: pushes segments written as short lines, records streams, checks the ledger. */
+/* A connection under test: pushes segments written as short lines, records streams, checks the
+ * ledger. */
 #ifndef WS_TESTS_TCP_RIG_H
 #define WS_TESTS_TCP_RIG_H
 
@@ -9,7 +10,7 @@ enum { RIG_STREAM_MAX = 4 << 20, RIG_PAST_MAX = 8 };
 
 struct rig_stream {
     uint8_t *bytes; /* gaps are filled with '.' */
-    uint64_t len;
+    uint64_t len, room;
     uint32_t gaps;
     uint64_t gap_bytes;
     unsigned causes; /* bit per enum ws_gap_cause */
@@ -28,15 +29,16 @@ struct rig {
         const char *state;
     } past[RIG_PAST_MAX];
     unsigned past_count;
-    unsigned events;          /* bit per enum ws_tcp_event, of the current connection */
+    unsigned events; /* bit per enum ws_tcp_event, of the current connection */
     unsigned event_count[WS_TCP_EV_EVENTS];
-    char segments[1024];      /* "off:text " per segment callback */
-    uint32_t calls;           /* data callbacks */
+    char segments[1024]; /* "off:text " per segment callback */
+    uint32_t calls;      /* data callbacks */
+    uint32_t pieces;     /* of those, with meta.piece */
     int64_t ts_ns, step_ns;
     uint64_t ordinal;
     uint16_t window;
     uint8_t wscale;
-    uint32_t snap;            /* payload cut to this many bytes; 0: not */
+    uint32_t snap; /* payload cut to this many bytes; 0: not */
     bool no_payload;
     enum ws_tcp_verdict verdict; /* of the last push, before the connection was replaced */
 };
@@ -48,8 +50,8 @@ void rig_fini(struct rig *r);
 /* Begins again with r->cfg, which the test has changed. */
 void rig_restart(struct rig *r);
 
-/* Pushes a segment of dir. flags: letters of SAFRPU. A verdict of a new connection is obeyed as the flow
- * stage does: close, begin anew, push again. */
+/* Pushes a segment of dir. flags: letters of SAFRPU. A verdict of a new connection is obeyed as the
+ * flow stage does: close, begin anew, push again. */
 enum ws_tcp_verdict S(struct rig *r, unsigned dir, const char *flags, uint32_t seq, uint32_t ack,
                       const char *data);
 enum ws_tcp_verdict rig_push(struct rig *r, unsigned dir, const char *flags, uint32_t seq,

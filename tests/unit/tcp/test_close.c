@@ -374,7 +374,7 @@ CASE(trailing_hole_only_when_a_fin_tells)
 {
     rig_open(r, 1000, 5000);
     S(r, 0, "A", 1001, 5001, "abc");
-    S(r, 1, "A", 5001, 1204, ""); /* acknowledges 200 bytes that we never saw: no gap */
+    S(r, 1, "A", 5001, 1204, "");  /* acknowledges 200 bytes that we never saw: no gap */
     S(r, 1, "FA", 5011, 1204, ""); /* ten bytes before this FIN are missing */
     rig_close(r);
     rig_expect(r, 0, "abc");

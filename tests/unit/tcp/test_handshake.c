@@ -180,12 +180,15 @@ CASE(c09_data_of_both_before_the_handshake)
 CASE(c10_syn_with_ecn)
 {
     /* ECE and CWR on the SYN are no part of the rig's letters: set by hand */
-    struct ws_tcp_segment s = {.meta = {.seq = 1000, .flags = WS_TCP_SYN | WS_TCP_ECE | WS_TCP_CWR}};
+    struct ws_tcp_segment s = {
+        .meta = {.seq = 1000, .flags = WS_TCP_SYN | WS_TCP_ECE | WS_TCP_CWR}};
     assert_int_equal(ws_tcp_push(r->t, &r->c, r, 0, &s), WS_TCP_TAKEN);
-    s.meta = (struct ws_tcp_meta){.seq = 5000, .ack = 1001, .flags = WS_TCP_SYN | WS_TCP_ACK | WS_TCP_ECE};
+    s.meta = (struct ws_tcp_meta){
+        .seq = 5000, .ack = 1001, .flags = WS_TCP_SYN | WS_TCP_ACK | WS_TCP_ECE};
     assert_int_equal(ws_tcp_push(r->t, &r->c, r, 1, &s), WS_TCP_TAKEN);
     S(r, 0, "A", 1001, 5001, "abc");
-    s.meta = (struct ws_tcp_meta){.seq = 1004, .ack = 5001, .flags = WS_TCP_ACK | WS_TCP_CWR | WS_TCP_ECE};
+    s.meta = (struct ws_tcp_meta){
+        .seq = 1004, .ack = 5001, .flags = WS_TCP_ACK | WS_TCP_CWR | WS_TCP_ECE};
     s.data = (const uint8_t *)"def";
     s.len = s.wire_len = 3;
     assert_int_equal(ws_tcp_push(r->t, &r->c, r, 0, &s), WS_TCP_TAKEN);

@@ -21,8 +21,8 @@ struct range {
 };
 
 struct model {
-    int16_t map[MAP_MAX];     /* byte, EMPTY or HOLE */
-    uint8_t owner[MAP_MAX];   /* segment that brought it */
+    int16_t map[MAP_MAX];   /* byte, EMPTY or HOLE */
+    uint8_t owner[MAP_MAX]; /* segment that brought it */
     struct range seg[SEGMENTS_MAX];
     enum ws_overlap policy;
     uint32_t next, top, low;
@@ -50,8 +50,8 @@ static void model_init(struct model *m, enum ws_overlap policy, bool hold)
     m->low = UINT32_MAX;
 }
 
-static void model_push(struct model *m, unsigned n, uint32_t pos, const uint8_t *data,
-                       uint32_t len, uint32_t wire_len)
+static void model_push(struct model *m, unsigned n, uint32_t pos, const uint8_t *data, uint32_t len,
+                       uint32_t wire_len)
 {
     m->seg[n] = (struct range){pos, pos + wire_len};
     if (!m->hold && wire_len == 1 && len == 1 &&
@@ -124,8 +124,8 @@ static struct plan make_plan(void)
 static void make_bytes(const struct plan *p, unsigned n, uint32_t pos, uint8_t *data, uint32_t len)
 {
     for (uint32_t i = 0; i < len; i++)
-        data[i] = p->letters ? (uint8_t)(n + 1 + (n >= '.' - 1))
-                             : (uint8_t)('A' + (pos + i) * 7 % 26);
+        data[i] =
+            p->letters ? (uint8_t)(n + 1 + (n >= '.' - 1)) : (uint8_t)('A' + (pos + i) * 7 % 26);
     if (len && !p->letters && p->noise && rnd(8) == 0)
         for (uint32_t i = rnd(len); i < len; i += 1 + rnd(9))
             data[i] = (uint8_t)('a' + rnd(26));
@@ -217,8 +217,8 @@ static void one_round(void)
     struct plan p = make_plan();
 
     struct ws_tcp_config ample = rig_config();
-    ample.bytes_max = 2 << 20;
-    ample.dir_bytes_max = 2 << 20;
+    ample.bytes_max = (uint64_t)SEGMENTS_MAX * 2 * (p.len_max + 2 * WS_HELD_CELL);
+    ample.dir_bytes_max = ample.bytes_max;
     begin(&r, &p, ample, WS_TCP_WANT_DATA);
     begin(&gaps, &p, ample, WS_TCP_WANT_GAPS);
     model_init(&m, p.policy, p.midstream);
@@ -236,7 +236,8 @@ static void one_round(void)
     rig_fini(&r);
     rig_fini(&gaps);
 
-    /* Tiny caps: the rig checks order and ledger after each push. What comes out must have come in. */
+    /* Tiny caps: the rig checks order and ledger after each push. What comes out must have come in.
+     */
     struct ws_tcp_config tiny = rig_config();
     tiny.nodes_max = rnd(12);
     tiny.dir_nodes_max = 1 + rnd(12);

@@ -545,9 +545,24 @@ CASE(held_segment_comes_whole)
     rig_push(r, 0, "A", 1002, 5001, big, 1460);
     S(r, 0, "A", 1001, 5001, "a");
     assert_int_equal(r->calls, 2);
+    assert_int_equal(r->pieces, 0);
     rig_push(r, 0, "A", 2463, 5001, big, 9000);
     S(r, 0, "A", 2462, 5001, "a");
     assert_int_equal(r->calls, 3 + (9000 + WS_HELD_PIECE - 1) / WS_HELD_PIECE);
+    assert_int_equal(r->pieces, r->calls - 4);
+}
+
+CASE(pieces_are_marked)
+{
+    rig_open(r, 1000, 5000);
+    S(r, 0, "A", 1001, 5001, "ab");
+    S(r, 0, "A", 1001, 5001, "abcd"); /* what is new of it is its first piece */
+    assert_int_equal(r->pieces, 0);
+    S(r, 0, "A", 1007, 5001, "gh");
+    S(r, 0, "A", 1005, 5001, "efghij"); /* comes out around what was held */
+    rig_expect(r, 0, "abcdefghij");
+    assert_int_equal(r->calls, 5);
+    assert_int_equal(r->pieces, 1);
 }
 
 int main(void)
@@ -597,6 +612,7 @@ int main(void)
         cmocka_unit_test(nothing_wanted),
         cmocka_unit_test(window_scale_widens_the_reach),
         cmocka_unit_test(held_segment_comes_whole),
+        cmocka_unit_test(pieces_are_marked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Case 50: the sequence of Novak and Sturges under every policy, before and after its first byte. */
+/* Case 50: the sequence of Novak and Sturges under every policy, before and after its first byte.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -14,8 +15,8 @@ static const struct {
     uint32_t at;
     const char *bytes;
 } novak[] = {
-    {2, "AAA"}, {6, "BB"},   {8, "CCC"}, {12, "D"},   {15, "EE"},  {17, "FFF"},
-    {20, "GG"}, {22, "HH"},  {24, "I"},  {3, "JJJJ"}, {8, "KKK"},  {11, "LLL"},
+    {2, "AAA"},  {6, "BB"},  {8, "CCC"}, {12, "D"},   {15, "EE"}, {17, "FFF"},
+    {20, "GG"},  {22, "HH"}, {24, "I"},  {3, "JJJJ"}, {8, "KKK"}, {11, "LLL"},
     {14, "MMM"}, {18, "N"},  {21, "O"},  {22, "P"},   {24, "QQ"},
 };
 

@@ -262,15 +262,25 @@ static void bz2_destroy(void *state)
     free(b);
 }
 
+enum { CODEC_ZSTD = 1 };
+
 static const struct ws_codec_ops codecs[] = {
     {"gzip", {0x1f, 0x8b}, 2, gzip_create, gzip_step, gzip_destroy},
-    {"zstd", {0x28, 0xb5, 0x2f, 0xfd}, 4, zstd_create, zstd_step, zstd_destroy},
+    [CODEC_ZSTD] = {"zstd", {0x28, 0xb5, 0x2f, 0xfd}, 4, zstd_create, zstd_step, zstd_destroy},
     {"xz", {0xfd, '7', 'z', 'X', 'Z', 0x00}, 6, xz_create, xz_step, xz_destroy},
     {"bzip2", {'B', 'Z', 'h'}, 3, bz2_create, bz2_step, bz2_destroy},
 };
 
+/* Parallel compressors begin with a skippable frame, one of sixteen magics (RFC 8878 3.1.2). */
+static bool is_skippable_frame(const uint8_t *p, size_t len)
+{
+    return len >= 4 && (p[0] & 0xf0) == 0x50 && p[1] == 0x2a && p[2] == 0x4d && p[3] == 0x18;
+}
+
 const struct ws_codec_ops *ws_codec_find(const uint8_t *p, size_t len)
 {
+    if (is_skippable_frame(p, len))
+        return &codecs[CODEC_ZSTD];
     for (size_t i = 0; i < WS_ARRAY_SIZE(codecs); i++) {
         if (len >= codecs[i].magic_len && !memcmp(p, codecs[i].magic, codecs[i].magic_len))
             return &codecs[i];

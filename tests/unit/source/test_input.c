@@ -350,6 +350,30 @@ static void input_bytes_as_they_are(void **state)
     build_free(&b);
 }
 
+static void zstd_that_begins_with_a_skippable_frame(void **state)
+{
+    struct build capture = {0}, packed = {0};
+    struct slurp s;
+    (void)state;
+    clear_log();
+    put_capture(&capture);
+    for (int i = 0; i < 2; i++) {
+        put32(&packed, 0x184d2a50 + (uint32_t)i * 15);
+        put32(&packed, 4);
+        put_bytes(&packed, "skip", 4);
+        size_t half = capture.len / 2;
+        pack_append(&packed, PACK_ZSTD, capture.p + (i ? half : 0), i ? capture.len - half : half);
+    }
+    assert_int_equal(slurp_bytes(&s, packed.p, packed.len, NULL), 0);
+    assert_int_equal(s.n, PACKETS);
+    check_packets(&s, &capture, PACKETS);
+    assert_false(s.damaged);
+    assert_string_equal(logged, "");
+    slurp_free(&s);
+    build_free(&packed);
+    build_free(&capture);
+}
+
 /* The last stored byte is taken long before the last plain one is given. */
 static void few_stored_bytes_for_many(void **state)
 {
@@ -386,6 +410,7 @@ int main(void)
         cmocka_unit_test(silent_pipe_says_nothing_now),
         cmocka_unit_test(input_bytes_as_they_are),
         cmocka_unit_test(few_stored_bytes_for_many),
+        cmocka_unit_test(zstd_that_begins_with_a_skippable_frame),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -48,16 +48,19 @@ int ws_channel_file_write(struct ws_channel *ch, uint64_t id, uint64_t off,
 int ws_channel_file_close(struct ws_channel *ch, uint64_t id, uint64_t size, int64_t mtime_ns,
                           uint64_t tag);
 
-/* Appends one whole record to a merged output (one sequential file fed by all workers): the
- * pieces, at most WS_RECORD_MAX bytes. The writer merges records of all channels by order (the
- * packet's ordinal, not falling within a channel). Returns 0 or -EAGAIN as above; a record is never
- * split by a lost block. */
+/* Appends one whole record to a merged output (one sequential file fed by all workers): the pieces,
+ * at most WS_RECORD_MAX bytes. The writer merges records of all channels by order (the packet's
+ * ordinal): not falling within a worker, over all its merged outputs, and of different workers
+ * never the same. Returns 0, -EAGAIN as above, or -EMSGSIZE; a record is never split by a lost
+ * block. */
 int ws_channel_record(struct ws_channel *ch, uint64_t order, const struct ws_bytes *piece,
                       unsigned n);
 
-/* Called by the worker once in a while, also when idle: promises that all later records
+/* Called by the worker at least once a burst and once an idle poll: promises that all later records
  * have order >= watermark; hands a partly filled block over when it is older than the flush
- * interval at now_ns (steady clock) or force is set. Never waits. */
+ * interval at now_ns (steady clock), when the merge waits for it, or when force is set. Never
+ * waits. An idle worker's watermark must rise too (the reader's position, read before the input was
+ * found empty): other workers may wait for it (README.md, Merging). */
 void ws_channel_tick(struct ws_channel *ch, uint64_t watermark, int64_t now_ns, bool force);
 
 /* Hands over what is left and marks the channel's end. May wait for a free block. */

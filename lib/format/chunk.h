@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Headers and lines that frame the pieces of a stream: pcap_flow's records, pcap2conn's chunks and JSON. */
+/* Headers and lines that frame the pieces of a stream: pcap_flow's records, pcap2conn's chunks and
+ * JSON. */
 #ifndef WS_FORMAT_CHUNK_H
 #define WS_FORMAT_CHUNK_H
 
@@ -23,13 +24,14 @@ struct ws_chunk {
     uint16_t len;       /* payload bytes that follow */
     uint16_t stream_id; /* FlowID modulo 65,536 */
     uint32_t seq, ack, window;
-    uint16_t flags;     /* TCP flags and enum ws_chunk32_flag */
+    uint16_t flags; /* TCP flags and enum ws_chunk32_flag */
 };
 
 /* docs/formats/headers12.md: u64 ts, u16 len, u16 stream, little-endian, packed. */
 void ws_chunk12_encode(uint8_t out[WS_CHUNK12_LEN], const struct ws_chunk *c);
 
-/* docs/formats/headers32.md. The last field before the padding is the sum that pcap_flow calls CRC. */
+/* docs/formats/headers32.md. The last field before the padding is the sum that pcap_flow calls CRC.
+ */
 void ws_chunk32_encode(uint8_t out[WS_CHUNK32_LEN], const struct ws_chunk *c);
 
 /* "[N bytes missing]", as pcap2conn puts it into the data. */
@@ -41,14 +43,15 @@ void ws_chunk_text_header(struct ws_text *t, unsigned side, uint64_t size);
 
 /* One chunk as a line of JSON, docs/formats/stream-json.md. */
 struct ws_chunk_json {
-    unsigned side;           /* 0 or 1 */
-    int64_t ts_ns;           /* of the packet that brought the data */
-    int64_t conn_ns;         /* since the first packet of the connection */
-    const uint8_t *data;     /* len bytes, at most WS_CHUNK_PAYLOAD_MAX */
+    unsigned side;       /* 0 or 1 */
+    int64_t ts_ns;       /* of the packet that brought the data */
+    int64_t conn_ns;     /* since the first packet of the connection */
+    const uint8_t *data; /* len bytes, at most WS_CHUNK_PAYLOAD_MAX */
     uint32_t len;
-    uint64_t missing;        /* bytes lost just before data; 0 = none, no field */
-    bool missing_text;       /* also put "[N bytes missing]" into data, size and data_hex, as pcap2conn does */
-    bool ns;                 /* 9 decimals instead of pcap2conn's 5 (rounded) */
+    uint64_t missing;  /* bytes lost just before data; 0 = none, no field */
+    bool missing_text; /* also put "[N bytes missing]" into data, size and data_hex, as pcap2conn
+                          does */
+    bool ns;           /* 9 decimals instead of pcap2conn's 5 (rounded) */
 };
 void ws_chunk_json_line(struct ws_text *t, const struct ws_chunk_json *c);
 

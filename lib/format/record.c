@@ -148,7 +148,7 @@ void ws_record_table_header(struct ws_text *out, const struct ws_record_table *t
         ws_text_init(&col, col_buf, sizeof(col_buf));                                              \
         call;                                                                                      \
         if (col.len < (width))                                                                     \
-            ws_text_fill(out, ' ', (width) - col.len);                                             \
+            ws_text_fill(out, ' ', (width)-col.len);                                               \
         ws_text_put(out, col_buf, col.len);                                                        \
     } while (0)
 
@@ -179,9 +179,9 @@ static void put_id(struct ws_text *t, uint64_t id)
 static const char *tunnel_name(uint8_t type)
 {
     static const char *const name[] = {
-        [WS_TUNNEL_NONE] = "",        [WS_TUNNEL_GRE] = "gre",       [WS_TUNNEL_NVGRE] = "nvgre",
-        [WS_TUNNEL_ERSPAN] = "erspan", [WS_TUNNEL_VXLAN] = "vxlan",  [WS_TUNNEL_GENEVE] = "geneve",
-        [WS_TUNNEL_GTPU] = "gtpu",    [WS_TUNNEL_IPIP] = "ipip",     [WS_TUNNEL_TEREDO] = "teredo",
+        [WS_TUNNEL_NONE] = "",         [WS_TUNNEL_GRE] = "gre",     [WS_TUNNEL_NVGRE] = "nvgre",
+        [WS_TUNNEL_ERSPAN] = "erspan", [WS_TUNNEL_VXLAN] = "vxlan", [WS_TUNNEL_GENEVE] = "geneve",
+        [WS_TUNNEL_GTPU] = "gtpu",     [WS_TUNNEL_IPIP] = "ipip",   [WS_TUNNEL_TEREDO] = "teredo",
         [WS_TUNNEL_L2TP] = "l2tp",
     };
     return type < WS_ARRAY_SIZE(name) ? name[type] : "unknown";
@@ -230,11 +230,13 @@ void ws_record_table_row(struct ws_text *out, const struct ws_record_table *t,
     ws_text_fill(out, ' ', out->len - at < 7 ? 7 - (out->len - at) : 1);
     at = out->len;
     put_endpoint(out, r, o);
-    ws_text_fill(out, ' ', endpoint_width(t) - WS_MIN(endpoint_width(t), (unsigned)(out->len - at)));
+    ws_text_fill(out, ' ',
+                 endpoint_width(t) - WS_MIN(endpoint_width(t), (unsigned)(out->len - at)));
     ws_text_puts(out, has_dir(r, p) ? " <-> " : "  -> ");
     at = out->len;
     put_endpoint(out, r, p);
-    ws_text_fill(out, ' ', endpoint_width(t) - WS_MIN(endpoint_width(t), (unsigned)(out->len - at)));
+    ws_text_fill(out, ' ',
+                 endpoint_width(t) - WS_MIN(endpoint_width(t), (unsigned)(out->len - at)));
     ws_text_puts(out, "  ");
     COLUMN(out, 10u, ws_text_grouped(&col, r->packets[o]));
     ws_text_puts(out, "  ");
@@ -310,7 +312,7 @@ enum field_id {
 #define X(id, name, kind) F_##id,
     FIELD_TABLE(X)
 #undef X
-    F_COUNT
+        F_COUNT
 };
 
 static const struct field fields[F_COUNT] = {
@@ -369,7 +371,8 @@ static void set_proto(struct value *v, uint8_t proto)
     set_text(v, v->buf);
 }
 
-/* Zeek's orig_bytes: for TCP the length of the stream where it was tracked, else the payload seen. */
+/* Zeek's orig_bytes: for TCP the length of the stream where it was tracked, else the payload seen.
+ */
 static uint64_t zeek_bytes(const struct ws_flow_record *r, unsigned d)
 {
     return r->stream_bytes[d] != WS_RECORD_UNKNOWN ? r->stream_bytes[d] : r->payload_bytes[d];
@@ -536,7 +539,8 @@ void ws_record_csv_header(struct ws_text *out)
     ws_text_putc(out, '\n');
 }
 
-/* No value holds a comma, a quote or a line end (addresses, names, numbers): none is quoted (RFC 4180). */
+/* No value holds a comma, a quote or a line end (addresses, names, numbers): none is quoted (RFC
+ * 4180). */
 void ws_record_csv(struct ws_text *out, const struct ws_flow_record *r, const char *community_id)
 {
     for (unsigned i = 0; i < F_COUNT; i++) {

@@ -9,8 +9,8 @@
 /* A count that nobody kept; left out of JSON, empty in CSV. */
 #define WS_RECORD_UNKNOWN UINT64_MAX
 
-/* Everything about a closed flow. Self-contained: may be copied and outlives the run. Index 0 and 1 are the
- * directions sent by key endpoint 0 and 1. */
+/* Everything about a closed flow. Self-contained: may be copied and outlives the run. Index 0 and 1
+ * are the directions sent by key endpoint 0 and 1. */
 struct ws_flow_record {
     struct ws_key key;
     uint64_t first_ordinal[2]; /* UINT64_MAX: the direction had no packet */
@@ -20,26 +20,27 @@ struct ws_flow_record {
     uint64_t bytes[2];         /* wire bytes of whole frames */
     uint64_t ip_bytes[2];      /* of IP datagrams, header included; or UNKNOWN */
     uint64_t payload_bytes[2]; /* transport payload as on the wire, retransmissions included */
-    uint64_t stream_bytes[2];  /* TCP: stream length, delivered and gaps; UNKNOWN when not tracked */
+    uint64_t stream_bytes[2]; /* TCP: stream length, delivered and gaps; UNKNOWN when not tracked */
     uint64_t gap_bytes[2];
-    uint64_t flow_id[2];       /* filled by ws_flow_record_rank(); 0 = the direction has none */
+    uint64_t flow_id[2]; /* filled by ws_flow_record_rank(); 0 = the direction has none */
     uint32_t gaps[2];
-    uint32_t worker;           /* of a live run; UINT32_MAX = not told, as results do not depend on it */
-    uint8_t orig;              /* direction of the originator */
-    uint8_t selected;          /* bit d: direction d was chosen by the selectors */
-    uint8_t tcp_events;        /* bit per enum ws_tcp_event */
+    uint32_t worker;    /* of a live run; UINT32_MAX = not told, as results do not depend on it */
+    uint8_t orig;       /* direction of the originator */
+    uint8_t selected;   /* bit d: direction d was chosen by the selectors */
+    uint8_t tcp_events; /* bit per enum ws_tcp_event */
     uint8_t reserved;
-    char conn_state[8];        /* Zeek's, NUL-terminated */
-    char history[24];          /* Zeek's letters, NUL-terminated; may be empty */
-    char end[16];              /* why it ended: "end_of_input", "idle", "reused", "evicted", "finished" */
+    char conn_state[8]; /* Zeek's, NUL-terminated */
+    char history[24];   /* Zeek's letters, NUL-terminated; may be empty */
+    char end[16];       /* why it ended: "end_of_input", "idle", "reused", "evicted", "finished" */
 };
 
 /* First and last packet of the flow, both directions. */
 int64_t ws_flow_record_start_ns(const struct ws_flow_record *r);
 int64_t ws_flow_record_end_ns(const struct ws_flow_record *r);
 
-/* Gives every direction of the n records that had a packet its FlowID: its rank by first_ordinal, from 1
- * (design 6a.1). The records must be all flows of the input. scratch: ws_flow_record_rank_bytes(n) bytes. */
+/* Gives every direction of the n records that had a packet its FlowID: its rank by first_ordinal,
+ * from 1 (design 6a.1). The records must be all flows of the input. scratch:
+ * ws_flow_record_rank_bytes(n) bytes. */
 size_t ws_flow_record_rank_bytes(size_t n);
 void ws_flow_record_rank(struct ws_flow_record *const *rec, size_t n, void *scratch);
 

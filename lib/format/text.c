@@ -283,12 +283,12 @@ const char *ws_proto_name(uint8_t proto)
 {
     /* https://www.iana.org/assignments/protocol-numbers */
     static const char *const name[256] = {
-        [0] = "hopopt", [1] = "icmp",   [2] = "igmp",   [4] = "ipip",    [6] = "tcp",
-        [8] = "egp",    [9] = "igp",    [17] = "udp",   [27] = "rdp",    [33] = "dccp",
-        [41] = "ipv6",  [46] = "rsvp",  [47] = "gre",   [50] = "esp",    [51] = "ah",
-        [58] = "icmp6", [59] = "nonxt", [88] = "eigrp", [89] = "ospf",   [94] = "ipip-old",
-        [97] = "etherip", [103] = "pim", [108] = "ipcomp", [112] = "vrrp", [115] = "l2tp",
-        [132] = "sctp", [133] = "fc",   [136] = "udplite", [137] = "mpls",
+        [0] = "hopopt",   [1] = "icmp",   [2] = "igmp",      [4] = "ipip",   [6] = "tcp",
+        [8] = "egp",      [9] = "igp",    [17] = "udp",      [27] = "rdp",   [33] = "dccp",
+        [41] = "ipv6",    [46] = "rsvp",  [47] = "gre",      [50] = "esp",   [51] = "ah",
+        [58] = "icmp6",   [59] = "nonxt", [88] = "eigrp",    [89] = "ospf",  [94] = "ipip-old",
+        [97] = "etherip", [103] = "pim",  [108] = "ipcomp",  [112] = "vrrp", [115] = "l2tp",
+        [132] = "sctp",   [133] = "fc",   [136] = "udplite", [137] = "mpls",
     };
     return name[proto];
 }

@@ -6,8 +6,9 @@
 #include <string.h>
 #include "base/compiler.h"
 
-/* A buffer being filled. When something does not fit, nothing of it is put, and cut is set for good:
- * callers put everything and look at cut once at the end. Not NUL-terminated until ws_text_end(). */
+/* A buffer being filled. When something does not fit, nothing of it is put, and cut is set for
+ * good: callers put everything and look at cut once at the end. Not NUL-terminated until
+ * ws_text_end(). */
 struct ws_text {
     char *buf; /* borrowed, max bytes */
     size_t len, max;
@@ -50,7 +51,8 @@ static inline void ws_text_putc(struct ws_text *t, char c)
         *p = c;
 }
 
-/* NUL-terminates without counting the NUL; returns the length, or -ENOBUFS when something was cut. */
+/* NUL-terminates without counting the NUL; returns the length, or -ENOBUFS when something was cut.
+ */
 int ws_text_end(struct ws_text *t);
 
 /* v in decimal, at least width characters, padded on the left with pad. */
@@ -60,7 +62,8 @@ void ws_text_i64(struct ws_text *t, int64_t v);
 /* n copies of c. */
 void ws_text_fill(struct ws_text *t, char c, size_t n);
 
-/* Puts s in a column of width characters: left-aligned, or right-aligned. Longer text stands whole. */
+/* Puts s in a column of width characters: left-aligned, or right-aligned. Longer text stands whole.
+ */
 void ws_text_left(struct ws_text *t, const char *s, size_t width);
 void ws_text_right(struct ws_text *t, const char *s, size_t width);
 
@@ -78,9 +81,11 @@ void ws_text_hex(struct ws_text *t, const uint8_t *p, size_t n, bool upper);
 void ws_text_addr(struct ws_text *t, const uint8_t addr[16], unsigned ip_version);
 
 /* Address and port: "1.2.3.4:80", "[2001:db8::1]:80"; only the address when port is 0. */
-void ws_text_endpoint(struct ws_text *t, const uint8_t addr[16], unsigned ip_version, uint16_t port);
+void ws_text_endpoint(struct ws_text *t, const uint8_t addr[16], unsigned ip_version,
+                      uint16_t port);
 
-/* ns as decimal seconds with digits (1..9) decimals, cut (not rounded) to them: -1500000000 with 9 = "-1.500000000". */
+/* ns as decimal seconds with digits (1..9) decimals, cut (not rounded) to them: -1500000000 with 9
+ * = "-1.500000000". */
 void ws_text_seconds(struct ws_text *t, int64_t ns, unsigned digits);
 
 /* Calendar of the proleptic Gregorian UTC day and second that ns lies in. */
@@ -97,7 +102,8 @@ void ws_text_iso(struct ws_text *t, int64_t ns, unsigned digits);
 /* "20260102030405", or with dash "20260102-030405". */
 void ws_text_stamp(struct ws_text *t, int64_t ns, bool dash);
 
-/* Lower-case name of an IP protocol ("tcp", "udp", "icmp", "icmp6", "sctp", ...), NULL if it has none here. */
+/* Lower-case name of an IP protocol ("tcp", "udp", "icmp", "icmp6", "sctp", ...), NULL if it has
+ * none here. */
 const char *ws_proto_name(uint8_t proto);
 
 #endif

@@ -29,9 +29,9 @@ struct ws_frame {
 void ws_frame_encode(struct ws_frame *f, const struct ws_frame_format *fmt, uint32_t iface,
                      const struct ws_packet *p);
 
-/* Writes what stands before the first packet of a file: the pcap header with iface[0]'s link type, or a section
- * header and the n interface descriptions. Returns the length, 0 when room is too small. A classic file needs
- * n >= 1; ws_frame_header_room(n) bytes always suffice. */
+/* Writes what stands before the first packet of a file: the pcap header with iface[0]'s link type,
+ * or a section header and the n interface descriptions. Returns the length, 0 when room is too
+ * small. A classic file needs n >= 1; ws_frame_header_room(n) bytes always suffice. */
 size_t ws_frame_header(uint8_t *out, size_t room, const struct ws_frame_format *fmt,
                        const struct ws_pcapng_iface *iface, unsigned n);
 size_t ws_frame_header_room(unsigned n);

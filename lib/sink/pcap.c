@@ -17,16 +17,17 @@ struct group {
     unsigned iface_end;
 };
 
-/* The groups that turned up so far. Producer: the thread that calls announce(). Consumers: all packet
- * sinks of the output, which see a group before any packet that comes after it was handed to them. */
+/* The groups that turned up so far. Producer: the thread that calls announce(). Consumers: all
+ * packet sinks of the output, which see a group before any packet that comes after it was handed to
+ * them. */
 struct groups {
     _Atomic unsigned n;
     struct group group[GROUPS_MAX];
 };
 
-/* A record's place in the merged file: a packet's is its ordinal plus the number of groups that came with or before it, a
- * group's is that of the packet that brought it less one. So every place is taken once, and writers need
- * not decide between equal ones:
+/* A record's place in the merged file: a packet's is its ordinal plus the number of groups that
+ * came with or before it, a group's is that of the packet that brought it less one. So every place
+ * is taken once, and writers need not decide between equal ones:
  *
  *   packets      0   1   2       3   4       (2 interfaces turn up with packet 3)
  *   groups                 0
@@ -35,18 +36,19 @@ struct groups {
 struct pcap_sink {
     struct ws_sink base;
     struct ws_sink_pcap_config cfg;
-    uint16_t link_type;   /* of a classic file */
-    unsigned described;   /* interfaces whose description is in the file */
-    unsigned announced;   /* interfaces that are described or in a group */
-    unsigned passed;      /* groups that came with or before the latest packet */
-    uint64_t last_order;  /* of the last record: orders never fall within a channel */
+    uint16_t link_type;    /* of a classic file */
+    unsigned described;    /* interfaces whose description is in the file */
+    unsigned announced;    /* interfaces that are described or in a group */
+    unsigned passed;       /* groups that came with or before the latest packet */
+    uint64_t last_order;   /* of the last record: orders never fall within a channel */
     struct groups *groups; /* own, or the announcer's; NULL: no interface turns up */
     bool own_groups;
 };
 
 static _Atomic int said_link_type, said_unknown;
 
-/* Writes the descriptions of interfaces up to end. False: the channel had no room, or an interface is unknown. */
+/* Writes the descriptions of interfaces up to end. False: the channel had no room, or an interface
+ * is unknown. */
 static bool describe_until(struct pcap_sink *ps, uint64_t order, unsigned end)
 {
     while (ps->described < end) {
@@ -65,7 +67,8 @@ static bool describe_until(struct pcap_sink *ps, uint64_t order, unsigned end)
     return true;
 }
 
-/* Writes the groups that no record of this sink has followed yet, up to and including the one of ordinal. */
+/* Writes the groups that no record of this sink has followed yet, up to and including the one of
+ * ordinal. */
 static void describe_groups(struct pcap_sink *ps, uint64_t ordinal)
 {
     struct groups *g = ps->groups;
@@ -133,10 +136,11 @@ static void on_packet(struct ws_sink *s, struct ws_flow *flow, const struct ws_p
     if (!ps->cfg.format.pcapng) {
         if (WS_UNLIKELY(p->link_type != ps->link_type)) {
             ws_count(s->counters, WS_C_OUT_LINK_TYPE, 1);
-            ws_log_once(&said_link_type, WS_LOG_WARN,
-                        "packets of link type %u left out: a pcap file holds one link type (%u here); "
-                        "pcapng holds several",
-                        p->link_type, ps->link_type);
+            ws_log_once(
+                &said_link_type, WS_LOG_WARN,
+                "packets of link type %u left out: a pcap file holds one link type (%u here); "
+                "pcapng holds several",
+                p->link_type, ps->link_type);
             return;
         }
     } else if (ps->cfg.role == WS_SINK_PCAP_PACKETS) {

@@ -31,7 +31,8 @@ static uint64_t *ip_bytes_of(const struct record_sink *rs, struct ws_flow *flow)
     return ws_flow_ext(flow, rs->base.flow_off);
 }
 
-/* Length of the innermost datagram as its header says; the captured bytes when it says 0 (segmentation offload). */
+/* Length of the innermost datagram as its header says; the captured bytes when it says 0
+ * (segmentation offload). */
 static uint64_t ip_length(const struct ws_packet *p)
 {
     const uint8_t *ip = p->data + p->l3_off;

@@ -6,15 +6,17 @@
 #include "format/record.h"
 #include "sink/sink.h"
 
-/* --- kept: every closed flow of the worker, selected or not, since FlowIDs count all of them --- */
+/* --- kept: every closed flow of the worker, selected or not, since FlowIDs count all of them ---
+ */
 
 struct ws_sink_record_config {
-    uint64_t records_max; /* more are counted as FLOW_RECORDS_LOST; 0 = 16,777,216 (about 5 GB when full, taken as needed) */
+    uint64_t records_max; /* more are counted as FLOW_RECORDS_LOST; 0 = 16,777,216 (about 5 GB when
+                             full, taken as needed) */
     bool lengths;         /* stream lengths and gaps of TCP */
     bool ip_bytes;        /* count IP bytes (looks at each packet of selected flows) */
     bool worker;          /* records tell their worker (live) */
-    /* Memory for WS_RECORD_CHUNK records at a time, when a chunk is full; not given back. NULL = malloc, freed
-     * with the sink. Returning NULL counts as the cap. */
+    /* Memory for WS_RECORD_CHUNK records at a time, when a chunk is full; not given back. NULL =
+     * malloc, freed with the sink. Returning NULL counts as the cap. */
     void *(*alloc)(void *user, size_t bytes);
     void *alloc_user;
 };
@@ -22,8 +24,8 @@ struct ws_sink_record_config {
 
 int ws_sink_record_create(struct ws_sink **s, const struct ws_sink_record_config *cfg);
 
-/* Records kept so far, in order of closing; read them after the run. i below the count. Borrowed until the sink is destroyed;
- * the reader may fill flow_id. */
+/* Records kept so far, in order of closing; read them after the run. i below the count. Borrowed
+ * until the sink is destroyed; the reader may fill flow_id. */
 uint64_t ws_sink_record_count(const struct ws_sink *s);
 struct ws_flow_record *ws_sink_record_at(struct ws_sink *s, uint64_t i);
 
@@ -35,11 +37,12 @@ enum ws_record_format {
 };
 
 struct ws_sink_record_live_config {
-    struct ws_channel *channel;  /* borrowed */
+    struct ws_channel *channel; /* borrowed */
     enum ws_record_format format;
-    const char *path;            /* TREE output: the worker's own file; NULL: a MERGED output, whose header has the CSV names; copied */
+    const char *path; /* TREE output: the worker's own file; NULL: a MERGED output, whose header has
+                         the CSV names; copied */
     bool lengths, ip_bytes;
-    bool selected_only;          /* leave out flows that the selectors did not choose */
+    bool selected_only; /* leave out flows that the selectors did not choose */
     /* Writes a community id (at least 40 bytes) for a key; NULL = none. */
     void (*community_id)(const struct ws_key *key, uint16_t seed, char *buf);
     uint16_t community_seed;

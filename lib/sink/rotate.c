@@ -13,12 +13,12 @@ struct rotate_sink {
     struct ws_sink base;
     struct ws_sink_rotate_config cfg;
     uint16_t link_type;
-    uint64_t file;         /* 0 = none open */
+    uint64_t file; /* 0 = none open */
     uint64_t pos;
-    int64_t until_ns;      /* end of the open shard's time */
-    uint64_t to_close;     /* a full shard that the channel had no room to close */
+    int64_t until_ns;  /* end of the open shard's time */
+    uint64_t to_close; /* a full shard that the channel had no room to close */
     uint64_t to_close_size;
-    uint32_t number;       /* of the next shard */
+    uint32_t number; /* of the next shard */
     uint8_t *header;
     size_t header_len;
     char stem[STEM_MAX + 1];
@@ -66,8 +66,8 @@ static bool open_shard(struct rotate_sink *rs, int64_t ts_ns)
         int64_t into = ts_ns % rs->cfg.time_ns;
         if (into < 0)
             into += rs->cfg.time_ns;
-        rs->until_ns = ts_ns - into > INT64_MAX - rs->cfg.time_ns ? INT64_MAX
-                                                                  : ts_ns - into + rs->cfg.time_ns;
+        rs->until_ns =
+            ts_ns - into > INT64_MAX - rs->cfg.time_ns ? INT64_MAX : ts_ns - into + rs->cfg.time_ns;
     }
     if (ws_channel_file_write(rs->cfg.channel, rs->file, 0, &piece, 1) == 0)
         rs->pos = rs->header_len;
@@ -78,8 +78,8 @@ static bool open_shard(struct rotate_sink *rs, int64_t ts_ns)
 static bool ready(struct rotate_sink *rs, int64_t ts_ns, size_t len)
 {
     if (rs->file) {
-        bool full = rs->cfg.size_max && rs->pos > rs->header_len &&
-                    rs->pos + len > rs->cfg.size_max;
+        bool full =
+            rs->cfg.size_max && rs->pos > rs->header_len && rs->pos + len > rs->cfg.size_max;
         bool over = rs->cfg.time_ns && ts_ns >= rs->until_ns;
         if (WS_UNLIKELY(full || over))
             close_shard(rs);
@@ -158,8 +158,8 @@ int ws_sink_rotate_create(struct ws_sink **s, const struct ws_sink_rotate_config
     rs->header_len = ws_frame_header(rs->header, room, &cfg->format, cfg->iface, cfg->n_iface);
     rs->link_type = cfg->iface[0].link_type;
     memcpy(rs->stem, cfg->stem, strlen(cfg->stem) + 1);
-    rs->base = (struct ws_sink){
-        .ops = &rotate_ops, .needs = WS_SINK_PACKET, .channel = cfg->channel};
+    rs->base =
+        (struct ws_sink){.ops = &rotate_ops, .needs = WS_SINK_PACKET, .channel = cfg->channel};
     *s = &rs->base;
     return 0;
 }

@@ -1,227 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The sink that writes streams to files. */
-#include "sink/stream.h"
+/* The sink that writes streams to files: its formats and events. */
+#include "sink/stream_impl.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "format/chunk.h"
-#include "sink/names.h"
-
-/* Closes that the channel had no room for; live only. Past it, a file keeps the size and time that it has. */
-#define CLOSES_MAX 65536u
 
 /* How long the end of a run waits for room for them, in ms. */
 #define CLOSES_WAIT_MS 500u
 
-/* Paths: the longest template expansion, a counter or ordinal, ".gaps". */
-#define STREAM_PATH_MAX 1000u
-
-enum file_state {
-    FILE_NAMED = 1,   /* counter is decided */
-    FILE_NO_NAME = 2, /* the name is unusable: nothing is written */
-    FILE_UNIQUE = 4,  /* the name table was full: the name carries the flow's ordinal */
-};
-
-/* An output file of a flow. A joined format uses the first of the two only. */
-struct stream_file {
-    uint64_t id;   /* in the channel; 0 = not open */
-    uint64_t pos;  /* where the next piece goes; RAW: end of the highest byte or hole */
-    uint64_t shed; /* bytes refused by the channel */
-    uint32_t counter;
-    uint16_t link_type; /* PCAP */
-    uint8_t state;      /* enum file_state bits */
-};
-
-/* A direction of a flow. */
-struct stream_dir {
-    uint64_t data_bytes;
-    uint64_t gap_bytes;
-    uint64_t skipped;  /* RAW: stream offset less position in the file */
-    uint64_t holes;    /* RAW: bytes of holes */
-    uint64_t pending_off, pending_len; /* a gap that is to be told with the next data */
-    uint64_t flow_id;  /* cached */
-    uint64_t ordinal;  /* of the latest packet whose bytes came */
-    uint32_t gaps;
-    uint8_t pending_cause;
-};
-
-struct stream_flow {
-    struct stream_file file[2];
-    struct stream_dir dir[2];
-};
-
-/* Kept only when a template names MACs. */
-struct stream_macs {
-    uint8_t src[6], dst[6];
-    uint8_t known, pad[3];
-};
-
-struct sidecar {
-    uint64_t id, pos;
-};
-
-struct closing {
-    uint64_t id, size, tag;
-    int64_t mtime_ns;
-};
-
-struct stream_sink {
-    struct ws_sink base;
-    struct ws_sink_stream_config cfg;
-    struct ws_name name;
-    struct ws_names names;
-    bool joined;
-    uint32_t macs_off, sidecar_off; /* in the flow's area; 0 = not there */
-    unsigned n_closing;
-    struct closing closing[CLOSES_MAX];
-    uint8_t *file_header; /* PCAP */
-    size_t file_header_len;
-    char path[STREAM_PATH_MAX];
-    char *line;           /* JSON: WS_CHUNK_JSON_MAX bytes */
-};
-
-static struct stream_flow *area_of(const struct stream_sink *ss, struct ws_flow *flow)
-{
-    return ws_flow_ext(flow, ss->base.flow_off);
-}
-
-static struct stream_macs *macs_of(const struct stream_sink *ss, struct ws_flow *flow, unsigned dir)
-{
-    return (struct stream_macs *)ws_flow_ext(flow, ss->base.flow_off + ss->macs_off) + dir;
-}
-
-static struct sidecar *sidecar_of(const struct stream_sink *ss, struct ws_flow *flow, unsigned dir)
-{
-    return (struct sidecar *)ws_flow_ext(flow, ss->base.flow_off + ss->sidecar_off) + dir;
-}
-
-/* The first packet of the flow, or of the direction for a file of its own. */
-static int64_t first_ts(const struct stream_sink *ss, const struct ws_flow *flow, unsigned dir)
-{
-    if (ss->joined && flow->seen == 3)
-        return WS_MIN(flow->first_ts_ns[0], flow->first_ts_ns[1]);
-    return flow->first_ts_ns[ss->joined && !(flow->seen >> dir & 1) ? !dir : dir];
-}
-
-static uint64_t flow_id_of(const struct stream_sink *ss, struct ws_flow *flow, unsigned dir)
-{
-    struct stream_dir *d = &area_of(ss, flow)->dir[dir];
-    if (d->flow_id == 0 && ss->base.ids)
-        d->flow_id = ws_flow_ids_get(ss->base.ids, flow, dir);
-    return d->flow_id;
-}
-
-/* --- names --- */
-
-static void name_values(const struct stream_sink *ss, struct ws_flow *flow, unsigned dir,
-                        struct ws_name_values *v)
-{
-    const struct ws_key *k = &flow->key;
-    memset(v, 0, sizeof(*v));
-    memcpy(v->src, k->addr[dir], 16);
-    memcpy(v->dst, k->addr[!dir], 16);
-    v->src_port = k->port[dir];
-    v->dst_port = k->port[!dir];
-    v->vlan[0] = k->vlan[0];
-    v->vlan[1] = k->vlan[1];
-    v->ip_version = k->ip_version;
-    v->proto = k->proto;
-    v->ts_ns = first_ts(ss, flow, dir);
-    if (ss->name.uses & WS_NAME_USES_NUMBER) {
-        uint64_t id = flow_id_of(ss, flow, dir);
-        v->number = id && ss->cfg.number_from_zero ? id - 1 : id;
-    }
-    if (ss->macs_off) {
-        const struct stream_macs *m = macs_of(ss, flow, dir), *peer = macs_of(ss, flow, !dir);
-        memcpy(v->src_mac, m->known ? m->src : peer->dst, 6);
-        memcpy(v->dst_mac, m->known ? m->dst : peer->src, 6);
-    }
-}
-
-/* Puts the file's path into ss->path, deciding its counter the first time. False: no usable name. */
-static bool make_path(struct stream_sink *ss, struct ws_flow *flow, unsigned dir,
-                      struct stream_file *f, const char *suffix)
-{
-    struct ws_name_values v;
-    int len;
-
-    if (f->state & FILE_NO_NAME)
-        return false;
-    name_values(ss, flow, dir, &v);
-    if (!(f->state & FILE_NAMED)) {
-        f->state |= FILE_NAMED;
-        len = ws_name_render(&ss->name, &v, ss->path, sizeof(ss->path));
-        if (len > 0) {
-            uint64_t before = ws_names_take(&ss->names, ss->path, (size_t)len);
-            if (before > UINT32_MAX) {
-                f->state |= FILE_UNIQUE;
-                ws_count(ss->base.counters, WS_C_NAME_TABLE_FULL, 1);
-            } else {
-                f->counter = (uint32_t)before;
-            }
-        }
-    }
-    v.counter = f->counter;
-    len = ws_name_render(&ss->name, &v, ss->path, sizeof(ss->path));
-    if (len > 0) {
-        struct ws_text t;
-        ws_text_init(&t, ss->path, sizeof(ss->path));
-        t.len = (size_t)len;
-        if (f->state & FILE_UNIQUE) {
-            ws_text_puts(&t, ".p");
-            ws_text_u64(&t, ws_flow_first_ordinal(flow), 0, '0');
-        }
-        ws_text_puts(&t, suffix);
-        len = ws_text_end(&t);
-    }
-    if (len <= 0) {
-        f->state |= FILE_NO_NAME;
-        ws_count(ss->base.counters, WS_C_OUT_NAME_FAILED, 1);
-        return false;
-    }
-    return true;
-}
-
-/* --- files --- */
-
-static void retry_closes(struct stream_sink *ss)
-{
-    while (ss->n_closing) {
-        struct closing *c = &ss->closing[ss->n_closing - 1];
-        if (ws_channel_file_close(ss->cfg.channel, c->id, c->size, c->mtime_ns, c->tag) != 0)
-            return;
-        ss->n_closing--;
-    }
-}
-
-static void close_file(struct stream_sink *ss, uint64_t id, uint64_t size, int64_t mtime_ns,
-                       uint64_t tag)
-{
-    struct closing c = {id, size, tag, mtime_ns};
-    if (ws_channel_file_close(ss->cfg.channel, id, size, mtime_ns, tag) == 0)
-        return;
-    if (ss->n_closing < CLOSES_MAX)
-        ss->closing[ss->n_closing++] = c;
-    else
-        ws_count(ss->base.counters, WS_C_OUT_CLOSES_LOST, 1);
-}
-
-/* Opens the file unless it is open. False: no block free now, or no usable name. */
-static bool open_file(struct stream_sink *ss, struct ws_flow *flow, unsigned dir,
-                      struct stream_file *f)
-{
-    if (WS_LIKELY(f->id))
-        return true;
-    if (WS_UNLIKELY(ss->n_closing))
-        retry_closes(ss);
-    unsigned named_by = ss->joined ? flow->orig : dir;
-    if (!make_path(ss, flow, named_by, f, ""))
-        return false;
-    f->id = ws_channel_file_open(ss->cfg.channel, ss->path, ss->cfg.file_flags);
-    return f->id != 0;
-}
+/* --- formats --- */
 
 /* Appends the pieces as one: all of them or, when the channel has no block, none. */
 static bool append(struct stream_sink *ss, struct stream_file *f, const struct ws_bytes *piece,
@@ -249,42 +39,6 @@ static void wrote(struct stream_sink *ss, struct stream_dir *d, uint64_t len)
     ws_count(ss->base.counters, WS_C_OUT_STREAM_BYTES, len);
 }
 
-/* --- the .gaps sidecar --- */
-
-static void sidecar_line(struct stream_sink *ss, struct ws_flow *flow, unsigned dir, uint64_t off,
-                         uint64_t len, const char *cause)
-{
-    struct sidecar *sc = sidecar_of(ss, flow, dir);
-    char buf[WS_CHUNK_GAP_MAX];
-    struct ws_text t;
-
-    if (!sc->id) {
-        if (!make_path(ss, flow, dir, &area_of(ss, flow)->file[dir], ".gaps"))
-            return;
-        sc->id = ws_channel_file_open(ss->cfg.channel, ss->path, ss->cfg.file_flags);
-    }
-    ws_text_init(&t, buf, sizeof(buf));
-    ws_chunk_gap_line(&t, off, len, cause);
-    struct ws_bytes piece = {buf, t.len};
-    if (sc->id && ws_channel_file_write(ss->cfg.channel, sc->id, sc->pos, &piece, 1) == 0)
-        sc->pos += t.len;
-    else
-        ws_count(ss->base.counters, WS_C_SHED_BLOCK_BYTES, t.len);
-}
-
-/* Tells the gap that came before the file was there. */
-static void sidecar_pending(struct stream_sink *ss, struct ws_flow *flow, unsigned dir,
-                            struct stream_dir *d)
-{
-    if (!ss->sidecar_off || !d->pending_len)
-        return;
-    sidecar_line(ss, flow, dir, d->pending_off, d->pending_len,
-                 ws_gap_cause_name((enum ws_gap_cause)d->pending_cause));
-    d->pending_len = 0;
-}
-
-/* --- formats --- */
-
 static void raw_data(struct stream_sink *ss, struct stream_file *f, struct stream_dir *d,
                      uint64_t off, const uint8_t *data, uint32_t len)
 {
@@ -306,7 +60,7 @@ static void headers_data(struct stream_sink *ss, struct ws_flow *flow, unsigned 
     uint32_t done = 0;
     struct ws_chunk c = {
         .ts_ns = (uint64_t)meta->ts_ns,
-        .stream_id = (uint16_t)flow_id_of(ss, flow, dir),
+        .stream_id = (uint16_t)ws_stream_flow_id(ss, flow, dir),
         .ack = meta->ack,
         .window = meta->window,
         .flags = meta->flags,
@@ -401,13 +155,13 @@ static void on_data(struct ws_sink *s, struct ws_flow *flow, unsigned dir, uint6
                     const uint8_t *data, uint32_t len, const struct ws_tcp_meta *meta)
 {
     struct stream_sink *ss = (struct stream_sink *)s;
-    struct stream_flow *a = area_of(ss, flow);
+    struct stream_flow *a = ws_stream_area(ss, flow);
     struct stream_file *f = &a->file[ss->joined ? 0 : dir];
     struct stream_dir *d = &a->dir[dir];
 
     if (WS_UNLIKELY(len == 0))
         return;
-    if (WS_UNLIKELY(!open_file(ss, flow, dir, f))) {
+    if (WS_UNLIKELY(!ws_stream_open_file(ss, flow, dir, f))) {
         shed(ss, f, len);
         if (ss->cfg.format == WS_STREAM_RAW)
             f->pos = WS_MAX(f->pos, off - d->skipped + len);
@@ -417,12 +171,12 @@ static void on_data(struct ws_sink *s, struct ws_flow *flow, unsigned dir, uint6
     }
     switch (ss->cfg.format) {
     case WS_STREAM_RAW:
-        sidecar_pending(ss, flow, dir, d);
+        ws_stream_sidecar_pending(ss, flow, dir, d);
         raw_data(ss, f, d, off, data, len);
         break;
     case WS_STREAM_HEADERS12:
     case WS_STREAM_HEADERS32:
-        sidecar_pending(ss, flow, dir, d);
+        ws_stream_sidecar_pending(ss, flow, dir, d);
         headers_data(ss, flow, dir, f, d, data, len, meta);
         break;
     case WS_STREAM_CHUNKS:
@@ -449,7 +203,7 @@ static void on_gap(struct ws_sink *s, struct ws_flow *flow, unsigned dir, uint64
                    uint64_t len, enum ws_gap_cause cause)
 {
     struct stream_sink *ss = (struct stream_sink *)s;
-    struct stream_flow *a = area_of(ss, flow);
+    struct stream_flow *a = ws_stream_area(ss, flow);
     struct stream_file *f = &a->file[ss->joined ? 0 : dir];
     struct stream_dir *d = &a->dir[dir];
 
@@ -463,14 +217,15 @@ static void on_gap(struct ws_sink *s, struct ws_flow *flow, unsigned dir, uint64
     }
     if (ss->sidecar_off) {
         if (f->id)
-            sidecar_line(ss, flow, dir, off, len, ws_gap_cause_name(cause));
+            ws_stream_sidecar_line(ss, flow, dir, off, len, ws_gap_cause_name(cause));
         else
             note_pending(d, off, len, cause);
     }
     if (ss->cfg.format != WS_STREAM_RAW)
         return;
     uint64_t end = off - d->skipped + len;
-    bool too_many = ss->cfg.holes_max && len > ss->cfg.holes_max - WS_MIN(ss->cfg.holes_max, d->holes);
+    bool too_many =
+        ss->cfg.holes_max && len > ss->cfg.holes_max - WS_MIN(ss->cfg.holes_max, d->holes);
     /* A file position is a signed 64-bit number of the kernel's. */
     if (ss->cfg.gaps_skip || too_many || end > INT64_MAX) {
         d->skipped += len;
@@ -483,8 +238,8 @@ static void on_gap(struct ws_sink *s, struct ws_flow *flow, unsigned dir, uint64
 
 static void pcap_packet(struct stream_sink *ss, struct ws_flow *flow, const struct ws_packet *p)
 {
-    struct stream_file *f = &area_of(ss, flow)->file[ss->joined ? 0 : p->dir];
-    struct stream_dir *d = &area_of(ss, flow)->dir[p->dir];
+    struct stream_file *f = &ws_stream_area(ss, flow)->file[ss->joined ? 0 : p->dir];
+    struct stream_dir *d = &ws_stream_area(ss, flow)->dir[p->dir];
     struct ws_frame frame;
     struct ws_bytes piece[4];
     uint8_t header[WS_PCAP_HEADER_LEN];
@@ -497,7 +252,7 @@ static void pcap_packet(struct stream_sink *ss, struct ws_flow *flow, const stru
         ws_count(ss->base.counters, WS_C_OUT_LINK_TYPE, 1);
         return;
     }
-    if (!open_file(ss, flow, p->dir, f)) {
+    if (!ws_stream_open_file(ss, flow, p->dir, f)) {
         ws_count(ss->base.counters, WS_C_SHED_BLOCK_PACKETS, 1);
         return;
     }
@@ -528,7 +283,7 @@ static void on_packet(struct ws_sink *s, struct ws_flow *flow, const struct ws_p
     if (!flow || (p->flags & WS_PKT_DATAGRAM))
         return;
     if (ss->macs_off) {
-        struct stream_macs *m = macs_of(ss, flow, p->dir);
+        struct stream_macs *m = ws_stream_macs_of(ss, flow, p->dir);
         if (!m->known) {
             memcpy(m->src, p->mac_src, 6);
             memcpy(m->dst, p->mac_dst, 6);
@@ -557,10 +312,10 @@ static void report(struct stream_sink *ss, struct ws_flow *flow, unsigned dir,
         .flow = flow,
         .dir = ss->joined ? flow->orig : dir,
         .joined = ss->joined,
-        .flow_id = flow_id_of(ss, flow, ss->joined ? flow->orig : dir),
+        .flow_id = ws_stream_flow_id(ss, flow, ss->joined ? flow->orig : dir),
         .file_bytes = f->pos,
         .shed_bytes = f->shed,
-        .first_ts_ns = first_ts(ss, flow, dir),
+        .first_ts_ns = ws_stream_first_ts(ss, flow, dir),
         .last_ts_ns = flow->last_ts_ns[dir],
     };
     for (unsigned d = 0; d < 2; d++) {
@@ -572,7 +327,7 @@ static void report(struct stream_sink *ss, struct ws_flow *flow, unsigned dir,
         if (flow->seen >> d & 1)
             r.last_ts_ns = WS_MAX(r.last_ts_ns, flow->last_ts_ns[d]);
     }
-    if (make_path(ss, flow, r.dir, f, ""))
+    if (ws_stream_make_path(ss, flow, r.dir, f, ""))
         ss->cfg.closed(ss->cfg.user, &r);
 }
 
@@ -580,7 +335,7 @@ static void on_close(struct ws_sink *s, struct ws_flow *flow, const struct ws_tc
                      enum ws_flow_cause cause)
 {
     struct stream_sink *ss = (struct stream_sink *)s;
-    struct stream_flow *a = area_of(ss, flow);
+    struct stream_flow *a = ws_stream_area(ss, flow);
     (void)tcp;
     (void)cause;
     if (ss->cfg.format == WS_STREAM_CHUNKS || ss->cfg.format == WS_STREAM_JSON)
@@ -591,9 +346,10 @@ static void on_close(struct ws_sink *s, struct ws_flow *flow, const struct ws_tc
         if (!f->id)
             continue;
         uint64_t tag = ws_flow_first_ordinal(flow);
-        close_file(ss, f->id, f->pos, first_ts(ss, flow, dir), tag);
-        if (ss->sidecar_off && sidecar_of(ss, flow, d)->id)
-            close_file(ss, sidecar_of(ss, flow, d)->id, UINT64_MAX, INT64_MIN, tag);
+        ws_stream_close_file(ss, f->id, f->pos, ws_stream_first_ts(ss, flow, dir), tag);
+        if (ss->sidecar_off && ws_stream_sidecar_of(ss, flow, d)->id)
+            ws_stream_close_file(ss, ws_stream_sidecar_of(ss, flow, d)->id, UINT64_MAX, INT64_MIN,
+                                 tag);
         if (ss->cfg.closed)
             report(ss, flow, dir, a, f);
         f->id = 0;
@@ -603,10 +359,10 @@ static void on_close(struct ws_sink *s, struct ws_flow *flow, const struct ws_tc
 static void on_finish(struct ws_sink *s)
 {
     struct stream_sink *ss = (struct stream_sink *)s;
-    retry_closes(ss);
+    ws_stream_retry_closes(ss);
     for (unsigned ms = 0; ss->n_closing && ms < CLOSES_WAIT_MS; ms++) {
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-        retry_closes(ss);
+        ws_stream_retry_closes(ss);
     }
     /* What still has no room is closed by the end of the channel, as written. */
     ws_count(s->counters, WS_C_OUT_CLOSES_LOST, ss->n_closing);
@@ -666,8 +422,8 @@ static void lay_out(struct stream_sink *ss)
 static int make_buffers(struct stream_sink *ss)
 {
     size_t names_bytes = ws_names_bytes(ss->cfg.names_max);
-    void *mem = ss->cfg.alloc ? ss->cfg.alloc(ss->cfg.alloc_user, names_bytes)
-                              : calloc(1, names_bytes);
+    void *mem =
+        ss->cfg.alloc ? ss->cfg.alloc(ss->cfg.alloc_user, names_bytes) : calloc(1, names_bytes);
     if (!mem)
         return -ENOMEM;
     ws_names_init(&ss->names, mem, ss->cfg.names_max);
@@ -677,8 +433,8 @@ static int make_buffers(struct stream_sink *ss)
         size_t room = ws_frame_header_room(ss->cfg.n_iface);
         if (!(ss->file_header = malloc(room)))
             return -ENOMEM;
-        ss->file_header_len = ws_frame_header(ss->file_header, room, &ss->cfg.frame,
-                                              ss->cfg.iface, ss->cfg.n_iface);
+        ss->file_header_len =
+            ws_frame_header(ss->file_header, room, &ss->cfg.frame, ss->cfg.iface, ss->cfg.n_iface);
     }
     return 0;
 }

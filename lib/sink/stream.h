@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The sink that writes streams to files: raw bytes, or framed by pcap_flow's and pcap2conn's headers, or packets. */
+/* The sink that writes streams to files: raw bytes, or framed by pcap_flow's and pcap2conn's
+ * headers, or packets. */
 #ifndef WS_SINK_STREAM_H
 #define WS_SINK_STREAM_H
 
@@ -18,39 +19,41 @@ enum ws_stream_format {
 
 /* What becomes of a finished stream file; path and flow are borrowed for the call. */
 struct ws_stream_record {
-    const char *path;          /* relative to the output's directory */
+    const char *path; /* relative to the output's directory */
     const struct ws_flow *flow;
-    unsigned dir;              /* direction in the file; both: the originator's, joined is set */
+    unsigned dir; /* direction in the file; both: the originator's, joined is set */
     bool joined;
-    uint64_t flow_id;          /* FlowID of dir, 0 = not numbered */
-    uint64_t file_bytes;       /* size of the file */
-    uint64_t data_bytes[2];    /* stream bytes written, per direction */
+    uint64_t flow_id;       /* FlowID of dir, 0 = not numbered */
+    uint64_t file_bytes;    /* size of the file */
+    uint64_t data_bytes[2]; /* stream bytes written, per direction */
     uint64_t gap_bytes[2];
     uint32_t gaps[2];
-    uint64_t shed_bytes;       /* lost by us: no free block */
+    uint64_t shed_bytes; /* lost by us: no free block */
     int64_t first_ts_ns, last_ts_ns;
 };
 
 struct ws_sink_stream_config {
-    struct ws_channel *channel;    /* of a TREE output; borrowed */
+    struct ws_channel *channel; /* of a TREE output; borrowed */
     enum ws_stream_format format;
-    const char *name_template;     /* NULL = ws_sink_stream_template(format) */
-    struct ws_name_options name;   /* colon 0: ':' is kept, except in pcap2conn's default names */
-    bool separate;                 /* CHUNKS, JSON, PCAP: a file a direction; other formats always have that */
-    unsigned file_flags;           /* enum ws_file_flag */
-    bool gaps_skip;                /* RAW: leave gaps out instead of holes */
-    uint64_t holes_max;            /* RAW: bytes of holes in one file; gaps beyond it are left out; 0 = no limit */
-    bool gaps_file;                /* a FILE.gaps sidecar for each stream with gaps */
-    bool missing_text;             /* JSON: also as text in the data, as pcap2conn; CHUNKS always has it */
-    bool json_ns;                  /* JSON: 9 decimals */
-    bool number_from_zero;         /* %N counts from 0, as tcpflow, else it is the FlowID */
-    struct ws_frame_format frame;  /* PCAP */
-    const struct ws_pcapng_iface *iface; /* PCAP with pcapng: all interfaces known at the start; copied */
+    const char *name_template;   /* NULL = ws_sink_stream_template(format) */
+    struct ws_name_options name; /* colon 0: ':' is kept, except in pcap2conn's default names */
+    bool separate; /* CHUNKS, JSON, PCAP: a file a direction; other formats always have that */
+    unsigned file_flags;   /* enum ws_file_flag */
+    bool gaps_skip;        /* RAW: leave gaps out instead of holes */
+    uint64_t holes_max;    /* RAW: hole bytes of a file, gaps beyond are left out; 0 = no limit */
+    bool gaps_file;        /* a FILE.gaps sidecar for each stream with gaps */
+    bool missing_text;     /* JSON: also as text in the data, as pcap2conn; CHUNKS always has it */
+    bool json_ns;          /* JSON: 9 decimals */
+    bool number_from_zero; /* %N counts from 0, as tcpflow, else it is the FlowID */
+    struct ws_frame_format frame;        /* PCAP */
+    const struct ws_pcapng_iface *iface; /* PCAP with pcapng: all interfaces; copied */
     unsigned n_iface;
-    uint32_t names_max;            /* names remembered for counters (default 1,048,576) */
-    void *(*alloc)(void *user, size_t bytes); /* zeroed memory for the name table, not given back; NULL = calloc */
+    uint32_t names_max; /* names remembered for counters (default 1,048,576) */
+    /* Zeroed memory for the name table, not given back; NULL = calloc. */
+    void *(*alloc)(void *user, size_t bytes);
     void *alloc_user;
-    void (*closed)(void *user, const struct ws_stream_record *rec); /* each file, on the worker's thread; may be NULL */
+    /* Told of each finished file, on the worker's thread; may be NULL. */
+    void (*closed)(void *user, const struct ws_stream_record *rec);
     void *user;
 };
 
@@ -61,8 +64,8 @@ const char *ws_sink_stream_template(enum ws_stream_format format);
 int ws_sink_stream_create(struct ws_sink **s, const struct ws_sink_stream_config *cfg, char *err,
                           size_t err_len);
 
-/* Whether files of different flows never share a name across workers: with several workers and false, names may
- * clash, and one worker should be used. */
+/* Whether files of different flows never share a name across workers: with several workers and
+ * false, names may clash, and one worker should be used. */
 bool ws_sink_stream_names_complete(const struct ws_sink *s);
 
 #endif

@@ -22,8 +22,8 @@ static const struct ws_chunk chunk = {
 
 static void headers12(void **state)
 {
-    static const uint8_t want[12] = {0x18, 0x17, 0x16, 0x15, 0x14, 0x13, 0x12, 0x11,
-                                     0x22, 0x21, 0x32, 0x31};
+    static const uint8_t want[12] = {0x18, 0x17, 0x16, 0x15, 0x14, 0x13,
+                                     0x12, 0x11, 0x22, 0x21, 0x32, 0x31};
     uint8_t out[12];
     (void)state;
     ws_chunk12_encode(out, &chunk);
@@ -34,9 +34,9 @@ static void headers32(void **state)
 {
     /* 0x1718 + 0x2122 + 0x3132 + 0x4344 + 0x5354 + 0x6162 + 0x4018 = 0x1a17e */
     static const uint8_t want[32] = {
-        0x18, 0x17, 0x16, 0x15, 0x14, 0x13, 0x12, 0x11, 0x22, 0x21, 0x32, 0x31, 0x44, 0x43, 0x42,
-        0x41, 0x54, 0x53, 0x52, 0x51, 0x62, 0x61, 0x01, 0x00, 0x18, 0x40, 0x7e, 0xa1, 0,    0,
-        0,    0,
+        0x18, 0x17, 0x16, 0x15, 0x14, 0x13, 0x12, 0x11, 0x22, 0x21, 0x32,
+        0x31, 0x44, 0x43, 0x42, 0x41, 0x54, 0x53, 0x52, 0x51, 0x62, 0x61,
+        0x01, 0x00, 0x18, 0x40, 0x7e, 0xa1, 0,    0,    0,    0,
     };
     uint8_t out[32];
     (void)state;
@@ -52,7 +52,8 @@ static void text_header(void **state)
     ws_text_init(&t, buf, sizeof(buf));
     ws_chunk_text_header(&t, 0, 191);
     ws_text_end(&t);
-    assert_string_equal(buf, "\r\n{\"_\":\"--------------------\",\"side\":\"0\",\"size\":\"191\"}\r\n");
+    assert_string_equal(buf,
+                        "\r\n{\"_\":\"--------------------\",\"side\":\"0\",\"size\":\"191\"}\r\n");
     ws_text_init(&t, buf, sizeof(buf));
     ws_chunk_text_header(&t, 1, UINT64_MAX);
     assert_true(ws_text_end(&t) > 0);
@@ -82,11 +83,10 @@ static void json_line(void **state)
     ws_text_init(&t, buf, sizeof(buf));
     ws_chunk_json_line(&t, &c);
     ws_text_end(&t);
-    assert_string_equal(buf,
-                        "{\"side\":\"1\",\"time\":{\"abs\":\"1700000000.123456789\","
-                        "\"conn\":\"2.000005000\"},\"size\":\"21\",\"missing\":\"5\","
-                        "\"data\":\"[5 bytes missing]a\\\"\\u0080\\n\",\"data_hex\":"
-                        "\"5B35206279746573206D697373696E675D6122800A\"}\r\n");
+    assert_string_equal(buf, "{\"side\":\"1\",\"time\":{\"abs\":\"1700000000.123456789\","
+                             "\"conn\":\"2.000005000\"},\"size\":\"21\",\"missing\":\"5\","
+                             "\"data\":\"[5 bytes missing]a\\\"\\u0080\\n\",\"data_hex\":"
+                             "\"5B35206279746573206D697373696E675D6122800A\"}\r\n");
 }
 
 /* The worst line fits the room promised, and any bytes make a line that a parser takes. */
@@ -129,7 +129,8 @@ static void gap_line(void **state)
     ws_text_init(&t, buf, sizeof(buf));
     ws_chunk_gap_line(&t, 1460, UINT64_MAX, "never_seen");
     ws_text_end(&t);
-    assert_string_equal(buf, "{\"offset\":1460,\"length\":18446744073709551615,\"cause\":\"never_seen\"}\n");
+    assert_string_equal(
+        buf, "{\"offset\":1460,\"length\":18446744073709551615,\"cause\":\"never_seen\"}\n");
 }
 
 int main(void)

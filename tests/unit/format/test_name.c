@@ -107,8 +107,7 @@ static void uses_and_completeness(void **state)
     assert_int_equal(ws_name_compile(&n, "%A-%B.%b", NULL, err, sizeof(err)), 0);
     assert_false(n.complete);
     assert_int_equal(ws_name_compile(&n, "%N%E", NULL, err, sizeof(err)), 0);
-    assert_int_equal(n.uses,
-                     WS_NAME_USES_NUMBER | WS_NAME_USES_MAC | WS_NAME_USES_COUNTER);
+    assert_int_equal(n.uses, WS_NAME_USES_NUMBER | WS_NAME_USES_MAC | WS_NAME_USES_COUNTER);
     struct ws_name_options opt = {.no_counter = true};
     assert_int_equal(ws_name_compile(&n, "x", &opt, err, sizeof(err)), 0);
     assert_int_equal(n.uses, 0);

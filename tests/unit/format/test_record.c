@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Rows of flow records: JSON by a parser, CSV against JSON, the table's columns, FlowIDs against a naive count. */
+/* Rows of flow records: JSON by a parser, CSV against JSON, the table's columns, FlowIDs against a
+ * naive count. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -127,7 +128,8 @@ static void csv_columns(void **state)
     assert_true(ws_text_end(&t) > 0);
     assert_int_equal(count_of(head, ','), count_of(row, ','));
     assert_int_equal(count_of(row, '\n'), 1);
-    static const char start[] = "1700000000.000000001,1700000000000000001,1.500000001,10.0.0.2,40000,";
+    static const char start[] =
+        "1700000000.000000001,1700000000000000001,1.500000001,10.0.0.2,40000,";
     assert_memory_equal(row, start, sizeof(start) - 1);
     assert_memory_equal(head, "ts,ts_ns,duration,id.orig_h,", 28);
 }
@@ -150,10 +152,12 @@ static void table(void **state)
     ws_record_table_row(&t, &tab, &r);
     assert_true(ws_text_end(&t) > 0);
     assert_string_equal(
-        buf,
-        "FlowID   Reply  Proto  Originator         Responder       Packets ->  <- Packets   Bytes ->  <- Bytes    Duration  State  Notes\n"
-        "------  ------  -----  --------------     --------------  ----------  ----------  ---------  --------  ----------  -----  -----\n"
-        "     1       2  tcp    10.0.0.2:40000 <-> 10.0.0.1:80              5           3    5.00 kB       300  1.500000 s  SF     vlan 7, 1 gap (1.46 kB)\n");
+        buf, "FlowID   Reply  Proto  Originator         Responder       Packets ->  <- Packets   "
+             "Bytes ->  <- Bytes    Duration  State  Notes\n"
+             "------  ------  -----  --------------     --------------  ----------  ----------  "
+             "---------  --------  ----------  -----  -----\n"
+             "     1       2  tcp    10.0.0.2:40000 <-> 10.0.0.1:80              5           3    "
+             "5.00 kB       300  1.500000 s  SF     vlan 7, 1 gap (1.46 kB)\n");
     /* columns widen for long endpoints: header and row stay aligned */
     ws_record_table_measure(&tab, &r6);
     ws_text_init(&t, buf, sizeof(buf));
@@ -203,8 +207,7 @@ static void ranks(void **state)
             uint64_t before = 1;
             for (unsigned k = 0; k < 2 * N; k++)
                 before += rec[k / 2].first_ordinal[k % 2] < rec[i].first_ordinal[d];
-            assert_int_equal(rec[i].flow_id[d],
-                             rec[i].first_ordinal[d] == UINT64_MAX ? 0 : before);
+            assert_int_equal(rec[i].flow_id[d], rec[i].first_ordinal[d] == UINT64_MAX ? 0 : before);
         }
     }
     ws_flow_record_rank(NULL, 0, NULL);

@@ -59,9 +59,20 @@ static void seconds(void **state)
 static void addresses(void **state)
 {
     static const char *const v6[] = {
-        "::", "::1", "1::", "2001:db8::1", "fe80::1:2:3:4", "1:2:3:4:5:6:7:8", "1:0:2::3",
-        "1::2:0:0:3", "0:1:2:3:4:5:6:7", "1:2:3:4:5:6:7:0", "::ffff:1.2.3.4", "a:b:c:d:e:f:0:1",
-        "1:0:0:2:0:0:0:3", "ff02::fb",
+        "::",
+        "::1",
+        "1::",
+        "2001:db8::1",
+        "fe80::1:2:3:4",
+        "1:2:3:4:5:6:7:8",
+        "1:0:2::3",
+        "1::2:0:0:3",
+        "0:1:2:3:4:5:6:7",
+        "1:2:3:4:5:6:7:0",
+        "::ffff:1.2.3.4",
+        "a:b:c:d:e:f:0:1",
+        "1:0:0:2:0:0:0:3",
+        "ff02::fb",
     };
     (void)state;
     for (size_t i = 0; i < sizeof(v6) / sizeof(*v6); i++) {
@@ -83,8 +94,9 @@ static void addresses(void **state)
 static void calendar(void **state)
 {
     static const int64_t s[] = {
-        0, -1, 1, 951782400, 951868799, 951868800, 4107542400, 4107456000, 1709164800, 1000000000,
-        -62135596, -2208988800, 9223372036, -9223372036, 1735689599, 1735689600,
+        0,          -1,          1,          951782400,  951868799, 951868800,
+        4107542400, 4107456000,  1709164800, 1000000000, -62135596, -2208988800,
+        9223372036, -9223372036, 1735689599, 1735689600,
     };
     (void)state;
     for (size_t i = 0; i < sizeof(s) / sizeof(*s); i++) {
@@ -191,8 +203,8 @@ static void json_escapes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(numbers),   cmocka_unit_test(seconds), cmocka_unit_test(addresses),
-        cmocka_unit_test(calendar),  cmocka_unit_test(bounds),  cmocka_unit_test(json_structure),
+        cmocka_unit_test(numbers),      cmocka_unit_test(seconds), cmocka_unit_test(addresses),
+        cmocka_unit_test(calendar),     cmocka_unit_test(bounds),  cmocka_unit_test(json_structure),
         cmocka_unit_test(json_escapes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Packet sinks over the real writer, read back by libpcap and by our own decoders: one file of several workers,
- * interfaces that turn up, rotation. */
+/* Packet sinks over the real writer, read back by libpcap and by our own decoders: one file of
+ * several workers, interfaces that turn up, rotation. */
 #include "rig.h"
 
 #include <pcap/pcap.h>
@@ -33,8 +33,10 @@ static bool describe(void *user, unsigned index, struct ws_pcapng_iface *out)
     return true;
 }
 
-static struct ws_output *add_file(struct rig *r, const char *name, const struct ws_frame_format *fmt,
-                                  const struct ws_pcapng_iface *iface, unsigned n, unsigned channels)
+static struct ws_output *add_file(struct rig *r, const char *name,
+                                  const struct ws_frame_format *fmt,
+                                  const struct ws_pcapng_iface *iface, unsigned n,
+                                  unsigned channels)
 {
     static uint8_t header[1024];
     size_t len = ws_frame_header(header, sizeof(header), fmt, iface, n);
@@ -84,8 +86,8 @@ static void classic(void **state)
         assert_int_equal(rig_count(&r, WS_C_OUT_PACKETS), 2);
         assert_int_equal(rig_count(&r, WS_C_OUT_PACKET_BYTES), 90);
         assert_int_equal(rig_count(&r, WS_C_OUT_LINK_TYPE), 1);
-        pcap_t *pc = pcap_open_offline_with_tstamp_precision(
-            bed_path(&r.bed, "f.pcap"), PCAP_TSTAMP_PRECISION_NANO, err);
+        pcap_t *pc = pcap_open_offline_with_tstamp_precision(bed_path(&r.bed, "f.pcap"),
+                                                             PCAP_TSTAMP_PRECISION_NANO, err);
         if (!pc)
             fail_msg("%s", err);
         struct pcap_pkthdr *h;
@@ -253,7 +255,8 @@ static uint8_t *run(struct input *in, unsigned workers, unsigned n_iface, size_t
     return file;
 }
 
-/* Walks the blocks: every packet's interface is described before it, as late as may be, in order. */
+/* Walks the blocks: every packet's interface is described before it, as late as may be, in order.
+ */
 static void check_file(const uint8_t *p, size_t len, const struct input *in)
 {
     unsigned ifaces = 0, next = 0, top = 0;
@@ -312,7 +315,8 @@ static void growing_interfaces(void **state)
     }
 }
 
-/* An interface that nobody can describe: its packets are left out and counted, the file stays valid. */
+/* An interface that nobody can describe: its packets are left out and counted, the file stays
+ * valid. */
 static void unknown_interface(void **state)
 {
     struct ws_frame_format fmt = {.pcapng = true};
@@ -404,8 +408,8 @@ static void by_time(void **state)
 {
     struct rig r;
     (void)state;
-    rotate(&r, (struct ws_sink_rotate_config){.time_ns = INT64_C(60000000000), .workers = 1,
-                                              .format = {.pcapng = true}});
+    rotate(&r, (struct ws_sink_rotate_config){
+                   .time_ns = INT64_C(60000000000), .workers = 1, .format = {.pcapng = true}});
     struct ws_packet p = packet(0, 0, 100);
     p.ts_ns = INT64_C(1000000019999999999); /* 01:46:59.99 */
     r.sink->ops->packet(r.sink, NULL, &p);
@@ -433,9 +437,12 @@ int main(void)
     for (unsigned i = 0; i < LEN_MAX; i++)
         bytes[i] = (uint8_t)i;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(classic),           cmocka_unit_test(needs_a_link_type),
-        cmocka_unit_test(growing_interfaces), cmocka_unit_test(unknown_interface),
-        cmocka_unit_test(by_size),           cmocka_unit_test(by_time),
+        cmocka_unit_test(classic),
+        cmocka_unit_test(needs_a_link_type),
+        cmocka_unit_test(growing_interfaces),
+        cmocka_unit_test(unknown_interface),
+        cmocka_unit_test(by_size),
+        cmocka_unit_test(by_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

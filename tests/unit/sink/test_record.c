@@ -30,7 +30,8 @@ static void a_tcp_flow(void **state)
     f.flow.orig = 0;
     tcp.dir[1].gaps = 2;
     tcp.dir[1].gap_bytes = 77;
-    /* 60 bytes on the wire, of which the datagram says 46; a second one with length 0 (offload); IPv6 */
+    /* 60 bytes on the wire, of which the datagram says 46; a second one with length 0 (offload);
+     * IPv6 */
     uint8_t frame[60] = {[14] = 0x45, [17] = 46};
     struct ws_packet p = {.data = frame, .cap_len = 60, .l3_off = 14, .key.ip_version = 4};
     s->ops->packet(s, &f.flow, &p);
@@ -67,12 +68,16 @@ static void datagram_states(void **state)
         uint8_t proto, seen, orig;
         const char *conn_state, *history;
     } cases[] = {
-        {17, 3, 0, "SF", "Dd"}, {17, 1, 0, "S0", "D"}, {17, 2, 1, "S0", "D"}, {1, 3, 0, "OTH", ""},
+        {17, 3, 0, "SF", "Dd"},
+        {17, 1, 0, "S0", "D"},
+        {17, 2, 1, "S0", "D"},
+        {1, 3, 0, "OTH", ""},
     };
     struct ws_sink *s;
     struct rig r;
     (void)state;
-    assert_int_equal(ws_sink_record_create(&s, &(struct ws_sink_record_config){.lengths = true}), 0);
+    assert_int_equal(ws_sink_record_create(&s, &(struct ws_sink_record_config){.lengths = true}),
+                     0);
     rig_only(&r, s);
     for (size_t i = 0; i < WS_ARRAY_SIZE(cases); i++) {
         struct rig_flow f;
@@ -142,12 +147,13 @@ static void live_json(void **state)
     (void)state;
     memset(&r, 0, sizeof(r));
     bed_init(&r.bed, &(struct ws_writer_config){.backend = WS_BACKEND_PLAIN});
-    struct ws_output *o = bed_add(&r.bed, (struct ws_output_config){.kind = WS_OUTPUT_MERGED,
-                                                                     .path = bed_path(&r.bed, "f.json"),
-                                                                     .channels = 1,
-                                                                     .blocks = 8,
-                                                                     .block_bytes = 1 << 20,
-                                                                     .may_wait = true});
+    struct ws_output *o =
+        bed_add(&r.bed, (struct ws_output_config){.kind = WS_OUTPUT_MERGED,
+                                                  .path = bed_path(&r.bed, "f.json"),
+                                                  .channels = 1,
+                                                  .blocks = 8,
+                                                  .block_bytes = 1 << 20,
+                                                  .may_wait = true});
     struct ws_sink_record_live_config cfg = {.channel = ws_output_channel(o, 0),
                                              .format = WS_RECORD_JSON,
                                              .community_id = fake_id,
@@ -189,11 +195,11 @@ static void live_csv_own_file(void **state)
     memset(&r, 0, sizeof(r));
     bed_init(&r.bed, &(struct ws_writer_config){.backend = WS_BACKEND_PLAIN});
     struct ws_output *o = bed_add(&r.bed, (struct ws_output_config){.kind = WS_OUTPUT_TREE,
-                                                                     .path = bed_path(&r.bed, "o"),
-                                                                     .channels = 1,
-                                                                     .blocks = 8,
-                                                                     .block_bytes = 65536,
-                                                                     .may_wait = true});
+                                                                    .path = bed_path(&r.bed, "o"),
+                                                                    .channels = 1,
+                                                                    .blocks = 8,
+                                                                    .block_bytes = 65536,
+                                                                    .may_wait = true});
     struct ws_sink_record_live_config cfg = {
         .channel = ws_output_channel(o, 0), .format = WS_RECORD_CSV, .path = "flows_w0.csv"};
     assert_int_equal(ws_sink_record_live_create(&s, &cfg), 0);
@@ -218,7 +224,7 @@ static void live_csv_own_file(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_tcp_flow), cmocka_unit_test(datagram_states), cmocka_unit_test(caps),
+        cmocka_unit_test(a_tcp_flow), cmocka_unit_test(datagram_states),   cmocka_unit_test(caps),
         cmocka_unit_test(live_json),  cmocka_unit_test(live_csv_own_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -142,7 +142,8 @@ static void name_counters(void **state)
     struct rig_flow f;
     (void)state;
     records = 0;
-    begin(&r, (struct ws_sink_stream_config){.format = WS_STREAM_RAW, .closed = on_record}, 0, true);
+    begin(&r, (struct ws_sink_stream_config){.format = WS_STREAM_RAW, .closed = on_record}, 0,
+          true);
     for (unsigned i = 0; i < 3; i++) {
         char text[8];
         snprintf(text, sizeof(text), "%u", i);
@@ -191,13 +192,13 @@ static void macs_and_directories(void **state)
     struct rig_flow f;
     (void)state;
     begin(&r,
-          (struct ws_sink_stream_config){.format = WS_STREAM_RAW,
-                                         .name_template = "%E/%e/%-a",
-                                         .name = {.colon = '-'}},
+          (struct ws_sink_stream_config){
+              .format = WS_STREAM_RAW, .name_template = "%E/%e/%-a", .name = {.colon = '-'}},
           0, true);
     assert_false(ws_sink_stream_names_complete(r.sink));
     assert_true(r.sink->needs & WS_SINK_PACKET);
-    struct ws_packet p = {.dir = 0, .mac_src = {1, 2, 3, 4, 5, 6}, .mac_dst = {10, 11, 12, 13, 14, 15}};
+    struct ws_packet p = {
+        .dir = 0, .mac_src = {1, 2, 3, 4, 5, 6}, .mac_dst = {10, 11, 12, 13, 14, 15}};
     rig_flow_init(&f, 0);
     r.sink->ops->packet(r.sink, &f.flow, &p);
     r.sink->ops->packet(r.sink, NULL, &p);
@@ -229,7 +230,8 @@ static void headers12(void **state)
     uint8_t *p = bed_read(in_out(&r, A), &len);
     assert_non_null(p);
     assert_int_equal(len, 12 + 3 + 12 + 65535 + 12 + 70000 - 65535);
-    static const uint8_t head[15] = {0x80, 0xb2, 0x4a, 0xb6, 0xb3, 0xb6, 0xe0, 0x0d, 3, 0, 0, 0, 'a', 'b', 'c'};
+    static const uint8_t head[15] = {0x80, 0xb2, 0x4a, 0xb6, 0xb3, 0xb6, 0xe0, 0x0d,
+                                     3,    0,    0,    0,    'a',  'b',  'c'};
     assert_memory_equal(p, head, sizeof(head));
     assert_int_equal(p[15 + 8] | p[15 + 9] << 8, 65535);
     assert_memory_equal(p + 27, big, 65535);
@@ -269,9 +271,10 @@ static void headers32(void **state)
 
 static void chunks(void **state)
 {
-#define LINE(side, size) "\r\n{\"_\":\"--------------------\",\"side\":\"" side "\",\"size\":\"" size "\"}\r\n"
-    static const char want[] = LINE("0", "1") "a" LINE("1", "20") "[42 bytes missing]bc"
-                               LINE("0", "1") "d" LINE("1", "17") "[7 bytes missing]";
+#define LINE(side, size)                                                                           \
+    "\r\n{\"_\":\"--------------------\",\"side\":\"" side "\",\"size\":\"" size "\"}\r\n"
+    static const char want[] = LINE("0", "1") "a" LINE("1", "20") "[42 bytes missing]bc" LINE(
+        "0", "1") "d" LINE("1", "17") "[7 bytes missing]";
     struct rig r;
     struct rig_flow f;
     (void)state;
@@ -359,8 +362,8 @@ static void pcap_per_flow(void **state)
         struct rig r;
         struct rig_flow f;
         begin(&r,
-              (struct ws_sink_stream_config){.format = WS_STREAM_PCAP, .separate = separate != 0}, 0,
-              true);
+              (struct ws_sink_stream_config){.format = WS_STREAM_PCAP, .separate = separate != 0},
+              0, true);
         rig_flow_init(&f, 0);
         one_packet(&r, &f, 0, 1, 60);
         one_packet(&r, &f, 1, 1, 61);
@@ -396,7 +399,8 @@ static void no_blocks(void **state)
     (void)state;
     memset(piece, 'p', sizeof(piece));
     records = 0;
-    begin(&r, (struct ws_sink_stream_config){.format = WS_STREAM_RAW, .closed = on_record}, 4, false);
+    begin(&r, (struct ws_sink_stream_config){.format = WS_STREAM_RAW, .closed = on_record}, 4,
+          false);
     rig_flow_init(&f, 0);
     for (; off < 1000000; off += sizeof(piece))
         rig_data(&r, &f, 0, off, piece, sizeof(piece));
@@ -416,7 +420,8 @@ static void no_blocks(void **state)
     rig_fini(&r);
 }
 
-/* More ends of files than the channel's reserve takes: they are kept and given later, none is lost. */
+/* More ends of files than the channel's reserve takes: they are kept and given later, none is lost.
+ */
 static void no_blocks_for_closes(void **state)
 {
     enum { FLOWS = 6000 };
@@ -428,8 +433,10 @@ static void no_blocks_for_closes(void **state)
     assert_non_null(f);
     records = 0;
     begin(&r,
-          (struct ws_sink_stream_config){
-              .format = WS_STREAM_RAW, .closed = on_record, .name_template = "%-a", .names_max = 65536},
+          (struct ws_sink_stream_config){.format = WS_STREAM_RAW,
+                                         .closed = on_record,
+                                         .name_template = "%-a",
+                                         .names_max = 65536},
           4, false);
     for (unsigned i = 0; i < FLOWS; i++) {
         rig_flow_init(&f[i], i);
@@ -438,12 +445,14 @@ static void no_blocks_for_closes(void **state)
     }
     for (unsigned i = 0; i < FLOWS; i++)
         rig_close(&r, &f[i]);
-    while (ws_writer_poll(r.bed.w))
-        ;
-    struct rig_flow next; /* the next file to be opened gives them a try */
-    rig_flow_init(&next, FLOWS);
-    next.flow.key.port[0] = 60000;
-    rig_str(&r, &next, 0, 0, "x");
+    for (uint16_t i = 0; i < 16; i++) { /* each file that is opened gives them a try */
+        struct rig_flow next;
+        while (ws_writer_poll(r.bed.w))
+            ;
+        rig_flow_init(&next, FLOWS + i);
+        next.flow.key.port[0] = (uint16_t)(60000 + i);
+        rig_str(&r, &next, 0, 0, "x");
+    }
     rig_finish(&r);
     assert_int_equal(rig_count(&r, WS_C_OUT_CLOSES_LOST), 0);
     for (unsigned i = 0; i < FLOWS; i++) {

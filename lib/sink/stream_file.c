@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The stream sink's files: names with counters, opening, closing, .gaps sidecars. */
+#include "sink/stream_impl.h"
+
+#include "format/chunk.h"
+
+int64_t ws_stream_first_ts(const struct stream_sink *ss, const struct ws_flow *flow, unsigned dir)
+{
+    if (ss->joined && flow->seen == 3)
+        return WS_MIN(flow->first_ts_ns[0], flow->first_ts_ns[1]);
+    return flow->first_ts_ns[ss->joined && !(flow->seen >> dir & 1) ? !dir : dir];
+}
+
+uint64_t ws_stream_flow_id(const struct stream_sink *ss, struct ws_flow *flow, unsigned dir)
+{
+    struct stream_dir *d = &ws_stream_area(ss, flow)->dir[dir];
+    if (d->flow_id == 0 && ss->base.ids)
+        d->flow_id = ws_flow_ids_get(ss->base.ids, flow, dir);
+    return d->flow_id;
+}
+
+/* --- names --- */
+
+static void name_values(const struct stream_sink *ss, struct ws_flow *flow, unsigned dir,
+                        struct ws_name_values *v)
+{
+    const struct ws_key *k = &flow->key;
+    memset(v, 0, sizeof(*v));
+    memcpy(v->src, k->addr[dir], 16);
+    memcpy(v->dst, k->addr[!dir], 16);
+    v->src_port = k->port[dir];
+    v->dst_port = k->port[!dir];
+    v->vlan[0] = k->vlan[0];
+    v->vlan[1] = k->vlan[1];
+    v->ip_version = k->ip_version;
+    v->proto = k->proto;
+    v->ts_ns = ws_stream_first_ts(ss, flow, dir);
+    if (ss->name.uses & WS_NAME_USES_NUMBER) {
+        uint64_t id = ws_stream_flow_id(ss, flow, dir);
+        v->number = id && ss->cfg.number_from_zero ? id - 1 : id;
+    }
+    if (ss->macs_off) {
+        const struct stream_macs *m = ws_stream_macs_of(ss, flow, dir),
+                                 *peer = ws_stream_macs_of(ss, flow, !dir);
+        memcpy(v->src_mac, m->known ? m->src : peer->dst, 6);
+        memcpy(v->dst_mac, m->known ? m->dst : peer->src, 6);
+    }
+}
+
+bool ws_stream_make_path(struct stream_sink *ss, struct ws_flow *flow, unsigned dir,
+                         struct stream_file *f, const char *suffix)
+{
+    struct ws_name_values v;
+    int len;
+
+    if (f->state & FILE_NO_NAME)
+        return false;
+    name_values(ss, flow, dir, &v);
+    if (!(f->state & FILE_NAMED)) {
+        f->state |= FILE_NAMED;
+        len = ws_name_render(&ss->name, &v, ss->path, sizeof(ss->path));
+        if (len > 0) {
+            uint64_t before = ws_names_take(&ss->names, ss->path, (size_t)len);
+            if (before > UINT32_MAX) {
+                f->state |= FILE_UNIQUE;
+                ws_count(ss->base.counters, WS_C_NAME_TABLE_FULL, 1);
+            } else {
+                f->counter = (uint32_t)before;
+            }
+        }
+    }
+    v.counter = f->counter;
+    len = ws_name_render(&ss->name, &v, ss->path, sizeof(ss->path));
+    if (len > 0) {
+        struct ws_text t;
+        ws_text_init(&t, ss->path, sizeof(ss->path));
+        t.len = (size_t)len;
+        if (f->state & FILE_UNIQUE) {
+            ws_text_puts(&t, ".p");
+            ws_text_u64(&t, ws_flow_first_ordinal(flow), 0, '0');
+        }
+        ws_text_puts(&t, suffix);
+        len = ws_text_end(&t);
+    }
+    if (len <= 0) {
+        f->state |= FILE_NO_NAME;
+        ws_count(ss->base.counters, WS_C_OUT_NAME_FAILED, 1);
+        return false;
+    }
+    return true;
+}
+
+/* --- files --- */
+
+void ws_stream_retry_closes(struct stream_sink *ss)
+{
+    while (ss->n_closing) {
+        struct closing *c = &ss->closing[ss->n_closing - 1];
+        if (ws_channel_file_close(ss->cfg.channel, c->id, c->size, c->mtime_ns, c->tag) != 0)
+            return;
+        ss->n_closing--;
+    }
+}
+
+void ws_stream_close_file(struct stream_sink *ss, uint64_t id, uint64_t size, int64_t mtime_ns,
+                          uint64_t tag)
+{
+    struct closing c = {id, size, tag, mtime_ns};
+    if (ws_channel_file_close(ss->cfg.channel, id, size, mtime_ns, tag) == 0)
+        return;
+    if (ss->n_closing < CLOSES_MAX)
+        ss->closing[ss->n_closing++] = c;
+    else
+        ws_count(ss->base.counters, WS_C_OUT_CLOSES_LOST, 1);
+}
+
+bool ws_stream_open_file(struct stream_sink *ss, struct ws_flow *flow, unsigned dir,
+                         struct stream_file *f)
+{
+    if (WS_LIKELY(f->id))
+        return true;
+    if (WS_UNLIKELY(ss->n_closing))
+        ws_stream_retry_closes(ss);
+    unsigned named_by = ss->joined ? flow->orig : dir;
+    if (!ws_stream_make_path(ss, flow, named_by, f, ""))
+        return false;
+    f->id = ws_channel_file_open(ss->cfg.channel, ss->path, ss->cfg.file_flags);
+    return f->id != 0;
+}
+
+/* --- the .gaps sidecar --- */
+
+void ws_stream_sidecar_line(struct stream_sink *ss, struct ws_flow *flow, unsigned dir,
+                            uint64_t off, uint64_t len, const char *cause)
+{
+    struct sidecar *sc = ws_stream_sidecar_of(ss, flow, dir);
+    char buf[WS_CHUNK_GAP_MAX];
+    struct ws_text t;
+
+    if (!sc->id) {
+        if (!ws_stream_make_path(ss, flow, dir, &ws_stream_area(ss, flow)->file[dir], ".gaps"))
+            return;
+        sc->id = ws_channel_file_open(ss->cfg.channel, ss->path, ss->cfg.file_flags);
+    }
+    ws_text_init(&t, buf, sizeof(buf));
+    ws_chunk_gap_line(&t, off, len, cause);
+    struct ws_bytes piece = {buf, t.len};
+    if (sc->id && ws_channel_file_write(ss->cfg.channel, sc->id, sc->pos, &piece, 1) == 0)
+        sc->pos += t.len;
+    else
+        ws_count(ss->base.counters, WS_C_SHED_BLOCK_BYTES, t.len);
+}
+
+void ws_stream_sidecar_pending(struct stream_sink *ss, struct ws_flow *flow, unsigned dir,
+                               struct stream_dir *d)
+{
+    if (!ss->sidecar_off || !d->pending_len)
+        return;
+    ws_stream_sidecar_line(ss, flow, dir, d->pending_off, d->pending_len,
+                           ws_gap_cause_name((enum ws_gap_cause)d->pending_cause));
+    d->pending_len = 0;
+}

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Inside the stream sink: its state, and the part that names, opens and closes files
+ * (stream_file.c). */
+#ifndef WS_SINK_STREAM_IMPL_H
+#define WS_SINK_STREAM_IMPL_H
+
+#include "sink/names.h"
+#include "sink/stream.h"
+
+/* Closes that the channel had no room for; live only. Past it, a file keeps the size and time that
+ * it has. */
+#define CLOSES_MAX 65536u
+
+/* Paths: the longest template expansion, a counter or ordinal, ".gaps". */
+#define STREAM_PATH_MAX 1000u
+
+enum file_state {
+    FILE_NAMED = 1,   /* counter is decided */
+    FILE_NO_NAME = 2, /* the name is unusable: nothing is written */
+    FILE_UNIQUE = 4,  /* the name table was full: the name carries the flow's ordinal */
+};
+
+/* An output file of a flow. A joined format uses the first of the two only. */
+struct stream_file {
+    uint64_t id;   /* in the channel; 0 = not open */
+    uint64_t pos;  /* where the next piece goes; RAW: end of the highest byte or hole */
+    uint64_t shed; /* bytes refused by the channel */
+    uint32_t counter;
+    uint16_t link_type; /* PCAP */
+    uint8_t state;      /* enum file_state bits */
+};
+
+/* A direction of a flow. */
+struct stream_dir {
+    uint64_t data_bytes;
+    uint64_t gap_bytes;
+    uint64_t skipped;                  /* RAW: stream offset less position in the file */
+    uint64_t holes;                    /* RAW: bytes of holes */
+    uint64_t pending_off, pending_len; /* a gap that is to be told with the next data */
+    uint64_t flow_id;                  /* cached */
+    uint64_t ordinal;                  /* of the latest packet whose bytes came */
+    uint32_t gaps;
+    uint8_t pending_cause;
+};
+
+struct stream_flow {
+    struct stream_file file[2];
+    struct stream_dir dir[2];
+};
+
+/* Kept only when a template names MACs. */
+struct stream_macs {
+    uint8_t src[6], dst[6];
+    uint8_t known, pad[3];
+};
+
+struct sidecar {
+    uint64_t id, pos;
+};
+
+struct closing {
+    uint64_t id, size, tag;
+    int64_t mtime_ns;
+};
+
+struct stream_sink {
+    struct ws_sink base;
+    struct ws_sink_stream_config cfg;
+    struct ws_name name;
+    struct ws_names names;
+    bool joined;
+    uint32_t macs_off, sidecar_off; /* in the flow's area; 0 = not there */
+    unsigned n_closing;
+    struct closing closing[CLOSES_MAX];
+    uint8_t *file_header; /* PCAP */
+    size_t file_header_len;
+    char path[STREAM_PATH_MAX];
+    char *line; /* JSON: WS_CHUNK_JSON_MAX bytes */
+};
+
+static inline struct stream_flow *ws_stream_area(const struct stream_sink *ss, struct ws_flow *flow)
+{
+    return ws_flow_ext(flow, ss->base.flow_off);
+}
+
+static inline struct stream_macs *ws_stream_macs_of(const struct stream_sink *ss,
+                                                    struct ws_flow *flow, unsigned dir)
+{
+    return (struct stream_macs *)ws_flow_ext(flow, ss->base.flow_off + ss->macs_off) + dir;
+}
+
+static inline struct sidecar *ws_stream_sidecar_of(const struct stream_sink *ss,
+                                                   struct ws_flow *flow, unsigned dir)
+{
+    return (struct sidecar *)ws_flow_ext(flow, ss->base.flow_off + ss->sidecar_off) + dir;
+}
+
+/* The first packet of the flow, or of the direction for a file of its own. */
+int64_t ws_stream_first_ts(const struct stream_sink *ss, const struct ws_flow *flow, unsigned dir);
+
+/* FlowID of a direction, cached; 0 = not numbered. */
+uint64_t ws_stream_flow_id(const struct stream_sink *ss, struct ws_flow *flow, unsigned dir);
+
+/* Puts the path of file f, named after direction dir, into ss->path, with suffix; decides its
+ * counter the first time. False: no usable name (counted once). */
+bool ws_stream_make_path(struct stream_sink *ss, struct ws_flow *flow, unsigned dir,
+                         struct stream_file *f, const char *suffix);
+
+/* Opens the file unless it is open. False: no block free now, or no usable name. */
+bool ws_stream_open_file(struct stream_sink *ss, struct ws_flow *flow, unsigned dir,
+                         struct stream_file *f);
+
+/* Ends a file; kept for later when the channel has no room. */
+void ws_stream_close_file(struct stream_sink *ss, uint64_t id, uint64_t size, int64_t mtime_ns,
+                          uint64_t tag);
+
+/* Gives the channel the ends that it had no room for, while it takes them. */
+void ws_stream_retry_closes(struct stream_sink *ss);
+
+/* One line of the .gaps sidecar, which is opened by the first. */
+void ws_stream_sidecar_line(struct stream_sink *ss, struct ws_flow *flow, unsigned dir,
+                            uint64_t off, uint64_t len, const char *cause);
+
+/* Tells the gap that came before the file was there. */
+void ws_stream_sidecar_pending(struct stream_sink *ss, struct ws_flow *flow, unsigned dir,
+                               struct stream_dir *d);
+
+#endif

@@ -2,18 +2,13 @@
 /* The state of a connection: handshake, close, reset, and which connection a segment belongs to. */
 #include "tcp/internal.h"
 
-#include <string.h>
-
-static const char history_letters[] = "SHADFRTG";
-
-void ws_conn_history(struct ws_tcp_conn *c, unsigned dir, char letter)
+void ws_conn_history_add(struct ws_tcp_conn *c, unsigned dir, enum ws_history what)
 {
-    unsigned i = (unsigned)(strchr(history_letters, letter) - history_letters);
-    unsigned bit = i * 2 + (dir != c->orig);
-    if (c->history_seen & 1u << bit || c->history_len + 1u >= sizeof(c->history))
-        return;
-    c->history_seen |= 1u << bit;
-    c->history[c->history_len++] = (char)(dir == c->orig ? letter : letter - 'A' + 'a');
+    static const char letters[2][9] = {"SHADFRTG", "shadfrtg"};
+    unsigned side = dir != c->orig;
+    c->history_seen |= 1u << (what * 2u + side);
+    if (c->history_len + 1u < sizeof(c->history))
+        c->history[c->history_len++] = letters[side][what];
 }
 
 /* The originator turns out to be dir: Zeek's "^". Letters written before stay as they are. */
@@ -504,5 +499,5 @@ void ws_tcp_adopt(struct ws_tcp *t, struct ws_tcp_conn *c, const struct ws_tcp_c
     c->orig = (uint8_t)dir;
     c->dir[dir].flags |= DIR_SEEN;
     ws_conn_syn(&x, dir);
-    ws_conn_history(c, dir, seg.meta.flags & WS_TCP_ACK ? 'H' : 'S');
+    ws_conn_history(c, dir, seg.meta.flags & WS_TCP_ACK ? WS_HISTORY_SYNACK : WS_HISTORY_SYN);
 }

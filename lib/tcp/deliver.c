@@ -29,7 +29,7 @@ void ws_deliver_gap(struct ws_tcp_ctx *x, unsigned dir, uint64_t to, enum ws_gap
     ws_tcp_note(t, WS_C_GAPS, 1);
     ws_tcp_note(t, WS_C_GAP_BYTES, len);
     ws_tcp_note(t, WS_C_STREAM_BYTES, len);
-    ws_conn_history(x->c, dir, 'G');
+    ws_conn_history(x->c, dir, WS_HISTORY_GAP);
     if (t->ops.gap)
         t->ops.gap(x->flow, dir, off, len, cause, t->user);
 }

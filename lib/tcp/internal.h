@@ -12,6 +12,8 @@ enum {
     /* Far segments in a row, each near the end of the one before and nothing of the known sequence
      * space in between, until the direction follows them (docs in README.md). */
     WS_TCP_FAR_RUN = 4,
+    WS_TCP_FAR_RUN_ACK =
+        16, /* the same when they acknowledge nothing that the peer can have sent */
     WS_TCP_FAR_NEAR = 1 << 20, /* "near", in bytes */
     WS_TCP_WINDOW_MIN = 65535, /* assumed where no window was seen */
 };
@@ -88,7 +90,24 @@ static inline uint64_t ws_tcp_reach(const struct ws_tcp *t, const struct ws_tcp_
 enum ws_tcp_verdict ws_conn_verdict(const struct ws_tcp_conn *c, unsigned dir,
                                     const struct ws_tcp_segment *seg);
 void ws_conn_event(struct ws_tcp_ctx *x, unsigned dir, enum ws_tcp_event ev);
-void ws_conn_history(struct ws_tcp_conn *c, unsigned dir, char letter);
+/* Zeek's letters of c->history, in the order of history_seen. */
+enum ws_history {
+    WS_HISTORY_SYN,
+    WS_HISTORY_SYNACK,
+    WS_HISTORY_ACK,
+    WS_HISTORY_DATA,
+    WS_HISTORY_FIN,
+    WS_HISTORY_RST,
+    WS_HISTORY_RETRANSMITTED,
+    WS_HISTORY_GAP,
+};
+void ws_conn_history_add(struct ws_tcp_conn *c, unsigned dir, enum ws_history what);
+/* Writes the letter when it is new for that side: each comes once. */
+static inline void ws_conn_history(struct ws_tcp_conn *c, unsigned dir, enum ws_history what)
+{
+    if (!(c->history_seen >> (what * 2u + (dir != c->orig)) & 1u))
+        ws_conn_history_add(c, dir, what);
+}
 /* Returns whether the segment's payload is to be looked at. */
 bool ws_conn_syn(struct ws_tcp_ctx *x, unsigned dir);
 void ws_conn_rst(struct ws_tcp_ctx *x, unsigned dir);

@@ -65,19 +65,26 @@ static enum ws_held_kind kind_of(const struct ws_tcp *t, const struct ws_tcp_run
     return t->cfg.want & WS_TCP_WANT_DATA ? WS_HELD_DATA : WS_HELD_RANGE;
 }
 
-/* Grows the node before succ over [r->from, to) when both are ranges without bytes: they are only
- * counted, so a long out-of-order run needs one node. */
+/* Grows the node before succ, or succ, over [r->from, to) when that is a range without bytes: they
+ * are only counted, so a long out-of-order run needs one node. */
 static bool extend_range(struct ws_tcp *t, struct ws_tcp_dir *d, uint32_t succ,
                          struct ws_tcp_run *r, uint64_t to)
 {
-    uint32_t len = (uint32_t)(to - r->from);
-    if (!d->head || succ == d->head)
+    const uint32_t most = UINT32_MAX / 2, len = (uint32_t)(to - r->from);
+    struct ws_held_node *after = succ ? ws_held_node(&t->pool, succ) : NULL;
+    struct ws_held_node *before = NULL;
+    if (d->head && succ != d->head)
+        before = ws_held_node(&t->pool, ws_held_node(&t->pool, succ ? succ : d->head)->prev);
+
+    if (before && before->kind == WS_HELD_RANGE && ws_held_end(before) == r->from &&
+        before->len < most) {
+        before->len += len;
+    } else if (after && after->kind == WS_HELD_RANGE && after->pos == to && after->len < most) {
+        after->pos = r->from; /* still between the same neighbours: the treap stands */
+        after->len += len;
+    } else {
         return false;
-    struct ws_held_node *n =
-        ws_held_node(&t->pool, ws_held_node(&t->pool, succ ? succ : d->head)->prev);
-    if (n->kind != WS_HELD_RANGE || ws_held_end(n) != r->from || n->len > UINT32_MAX / 2)
-        return false;
-    n->len += len;
+    }
     d->held_bytes += len;
     t->pool.bytes += len;
     r->from = to;

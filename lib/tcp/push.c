@@ -34,11 +34,25 @@ struct ws_tcp *ws_tcp_init(void *mem, const struct ws_tcp_config *cfg, struct ws
     return t;
 }
 
+/* Whether a segment that would be held acknowledges something near what its peer sends. A stray of
+ * an older connection on the tuple does not (RFC 5961 section 5). */
+static bool ack_plausible(const struct ws_tcp_ctx *x, unsigned dir)
+{
+    const struct ws_tcp_dir *p = &x->c->dir[dir ^ 1];
+    if (!(x->seg->meta.flags & WS_TCP_ACK) || !(p->flags & DIR_SYNCED))
+        return true;
+    uint64_t near = WS_MAX(p->next, p->flags & DIR_ACKED ? p->acked : 0);
+    uint64_t ack = ws_seq_extend(p->seq0, near, x->seg->meta.ack);
+    uint64_t reach = ws_tcp_reach(x->t, x->c, dir ^ 1);
+    return ack > near ? ack - near <= reach : near - ack <= reach;
+}
+
 /* Neither in the known sequence space nor near it: dropped and counted, unless the direction has
- * gone there for good (we lost more than the reach), which WS_TCP_FAR_RUN segments in a row show.
+ * gone there for good (we lost more than the reach), which a run of segments shows.
  * Returns whether the segment is to be taken, with a gap up to *pos. */
 static bool far_segment(struct ws_tcp_ctx *x, unsigned dir, uint64_t *pos)
 {
+    const unsigned run = ack_plausible(x, dir) ? WS_TCP_FAR_RUN : WS_TCP_FAR_RUN_ACK;
     const struct ws_tcp_segment *s = x->seg;
     struct ws_tcp_dir *d = &x->c->dir[dir];
     int32_t off = ws_seq_diff(s->meta.seq, d->far_seq);
@@ -47,8 +61,8 @@ static bool far_segment(struct ws_tcp_ctx *x, unsigned dir, uint64_t *pos)
     d->far_count = near ? (uint8_t)(d->far_count + 1) : 1;
     d->far_seq = s->meta.seq + s->wire_len;
     ws_conn_event(x, dir, WS_TCP_EV_FAR_SEGMENT);
-    if (d->far_count < WS_TCP_FAR_RUN || d->flags & (DIR_FIN | DIR_SYNDATA) ||
-        x->c->state == WS_TCP_RESET || x->c->state == WS_TCP_CLOSED)
+    if (d->far_count < run || d->flags & (DIR_FIN | DIR_SYNDATA) || x->c->state == WS_TCP_RESET ||
+        x->c->state == WS_TCP_CLOSED)
         return false;
     d->far_count = 0;
     if (d->flags & DIR_HOLD)
@@ -62,19 +76,6 @@ static bool far_segment(struct ws_tcp_ctx *x, unsigned dir, uint64_t *pos)
         d->next = *pos;
     }
     return true;
-}
-
-/* Whether a segment that would be held acknowledges something near what its peer sends. A stray of
- * an older connection on the tuple does not (RFC 5961 section 5). */
-static bool ack_plausible(const struct ws_tcp_ctx *x, unsigned dir)
-{
-    const struct ws_tcp_dir *p = &x->c->dir[dir ^ 1];
-    if (!(x->seg->meta.flags & WS_TCP_ACK) || !(p->flags & DIR_SYNCED))
-        return true;
-    uint64_t near = WS_MAX(p->next, p->flags & DIR_ACKED ? p->acked : 0);
-    uint64_t ack = ws_seq_extend(p->seq0, near, x->seg->meta.ack);
-    uint64_t reach = ws_tcp_reach(x->t, x->c, dir ^ 1);
-    return ack > near ? ack - near <= reach : near - ack <= reach;
 }
 
 /* Whether the byte at pos is the last one that its sender sent, seen before. */
@@ -147,7 +148,7 @@ static void take_payload(struct ws_tcp_ctx *x, unsigned dir, uint32_t seq, bool 
         ws_conn_event(x, dir, WS_TCP_EV_RST_IGNORED);
     }
     if (len && r.to <= d->next && !hold)
-        ws_conn_history(c, dir, 'T');
+        ws_conn_history(c, dir, WS_HISTORY_RETRANSMITTED);
     if (t->ops.segment && (r.from < r.to || (len && below && !(d->flags & DIR_SYN))))
         t->ops.segment(x->flow, dir, (int64_t)(pos - WS_SEQ_BIAS), s, t->user);
     uint64_t seen = d->flags & DIR_FIN ? WS_MIN(end, d->fin) : end;
@@ -202,15 +203,15 @@ static void note_history(struct ws_tcp_conn *c, unsigned dir, const struct ws_tc
 {
     uint8_t f = s->meta.flags;
     if (f & WS_TCP_SYN)
-        ws_conn_history(c, dir, f & WS_TCP_ACK ? 'H' : 'S');
+        ws_conn_history(c, dir, f & WS_TCP_ACK ? WS_HISTORY_SYNACK : WS_HISTORY_SYN);
     if (s->wire_len && !(f & WS_TCP_RST))
-        ws_conn_history(c, dir, 'D');
+        ws_conn_history(c, dir, WS_HISTORY_DATA);
     else if ((f & (WS_TCP_SYN | WS_TCP_FIN | WS_TCP_RST | WS_TCP_ACK)) == WS_TCP_ACK)
-        ws_conn_history(c, dir, 'A');
+        ws_conn_history(c, dir, WS_HISTORY_ACK);
     if (f & WS_TCP_FIN)
-        ws_conn_history(c, dir, 'F');
+        ws_conn_history(c, dir, WS_HISTORY_FIN);
     if (f & WS_TCP_RST)
-        ws_conn_history(c, dir, 'R');
+        ws_conn_history(c, dir, WS_HISTORY_RST);
 }
 
 static enum ws_tcp_verdict push_slow(struct ws_tcp_ctx *x, unsigned dir)
@@ -277,11 +278,11 @@ enum ws_tcp_verdict ws_tcp_push(struct ws_tcp *t, struct ws_tcp_conn *c, void *f
         d->window = (uint32_t)s->meta.window << shift;
         ws_count(t->counters, WS_C_TCP_SEGMENTS, 1);
         if (!len) {
-            ws_conn_history(c, dir, 'A');
+            ws_conn_history(c, dir, WS_HISTORY_ACK);
             return WS_TCP_TAKEN;
         }
         const uint64_t pos = d->next;
-        ws_conn_history(c, dir, 'D');
+        ws_conn_history(c, dir, WS_HISTORY_DATA);
         ws_count(t->counters, WS_C_PAYLOAD_SEEN, len);
         ws_count(t->counters, WS_C_PAYLOAD_DELIVERED, len);
         ws_count(t->counters, WS_C_STREAM_BYTES, len);
@@ -305,12 +306,7 @@ void ws_tcp_close(struct ws_tcp *t, struct ws_tcp_conn *c, void *flow, enum ws_g
         return;
     for (unsigned dir = 0; dir < 2; dir++) {
         struct ws_tcp_dir *d = &c->dir[dir];
-        if (d->flags & DIR_SYNDATA) {
-            /* never answered: nobody took these bytes. On a SYN/ACK the server did send them. */
-            d->flags &= (uint16_t)~DIR_SYNDATA;
-            if (!(d->flags & DIR_SYNACK))
-                ws_deliver_drop_from(t, d, 0, WS_C_REFUSED_SYN);
-        }
+        d->flags &= (uint16_t)~DIR_SYNDATA; /* nothing decided against them: they were sent */
         if (d->flags & DIR_HOLD)
             ws_deliver_start(&x, dir);
         ws_deliver_drain(&x, dir);

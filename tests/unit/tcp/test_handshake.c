@@ -227,9 +227,9 @@ CASE(c12_fast_open_never_answered)
 {
     S(r, 0, "S", 1000, 0, "fast");
     S(r, 0, "S", 1000, 0, "fast");
-    rig_close(r);
     rig_expect(r, 0, "");
-    assert_int_equal(rig_count(r, WS_C_REFUSED_SYN), 4);
+    rig_close(r);
+    rig_expect(r, 0, "fast"); /* it was sent, and nothing says that it was refused */
     assert_int_equal(rig_count(r, WS_C_PAYLOAD_DUPLICATE), 4);
 }
 

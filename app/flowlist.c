@@ -77,7 +77,7 @@ static void choose(struct first_pass *fp, uint64_t ordinal, uint8_t dirs)
     while (at < fp->n_flow && fp->flow_ordinal[at] < ordinal)
         at++;
     if (at < fp->n_flow && fp->flow_ordinal[at] == ordinal) {
-        fp->flow_dirs[at] |= dirs;
+        fp->flow_dirs[at] = (uint8_t)(fp->flow_dirs[at] | dirs);
         return;
     }
     for (unsigned i = fp->n_flow++; i > at; i--) {

@@ -10,6 +10,9 @@
 /* Datagrams whose timeout is looked at after each burst. */
 enum { FRAG_EXPIRE_BUDGET = 4 };
 
+/* How far a stamp may be ahead of all others without a second one to confirm it: a day. */
+#define JUMP_NS (UINT64_C(86400) * 1000000000)
+
 /* Marks of source chunks that may be in flight; more than a file source has chunks. */
 enum { SOURCE_MARKS = 64 };
 
@@ -27,6 +30,8 @@ struct ws_receive {
     uint64_t ordinal;          /* of the next packet */
     uint64_t trigger;          /* ordinal of the packet that is being handled */
     int64_t clock_ns;
+    int64_t jump_ns; /* a stamp far ahead of the clock that no other one has confirmed */
+    bool jumped;
     unsigned polls;
     unsigned n_local;
     const struct ws_packet *local[WS_BURST_MAX];
@@ -196,14 +201,33 @@ static bool passes(struct ws_receive *r, const struct ws_packet *p)
     return !r->cfg.filter || ws_filter_match(r->cfg.filter, p);
 }
 
+/* True when a is over a day later than b. */
+static bool far_ahead(int64_t a, int64_t b)
+{
+    return a > b && (uint64_t)a - (uint64_t)b > JUMP_NS;
+}
+
+/* The packet-time clock follows the largest stamp. A jump of over a day must be confirmed by the next
+ * packet: one damaged stamp would otherwise make every flow look idle and cut all streams in two. */
+static void advance_clock(struct ws_receive *r, int64_t ts_ns)
+{
+    if (WS_UNLIKELY(r->clock_ns == INT64_MIN))
+        r->clock_ns = ts_ns;
+    if (WS_UNLIKELY(r->jumped && !far_ahead(r->jump_ns, ts_ns)))
+        r->clock_ns = r->jump_ns;
+    r->jumped = far_ahead(ts_ns, r->clock_ns);
+    r->jump_ns = ts_ns;
+    if (WS_LIKELY(!r->jumped))
+        r->clock_ns = WS_MAX(r->clock_ns, ts_ns);
+}
+
 static void handle_burst(struct ws_receive *r, unsigned n)
 {
     uint64_t bytes = 0, wire = 0;
     for (unsigned i = 0; i < n; i++) {
         struct ws_packet *p = &r->pkt[i];
         p->ordinal = r->ordinal++;
-        if (p->ts_ns > r->clock_ns)
-            r->clock_ns = p->ts_ns;
+        advance_clock(r, p->ts_ns);
         p->clock_ns = r->clock_ns;
         bytes += p->cap_len;
         wire += p->wire_len;
@@ -338,7 +362,7 @@ unsigned ws_receive_poll(struct ws_receive *r)
             ws_steer_retire(&r->steer, r->cfg.source[i], false);
     }
     atomic_store_explicit(&r->published, r->ordinal, memory_order_release);
-    if (n == 0 || (++r->polls & 255) == 0)
+    if ((++r->polls & 255) == 0) /* asking a device for its totals costs system calls */
         note_progress(r);
     if (r->ended == r->cfg.n_source)
         finish(r);

@@ -132,6 +132,16 @@ static bool worker_ended(struct worker *w)
     return true;
 }
 
+/* The latest packet time of all receive stages that this worker hears of. After worker_ended(): a stage's last
+ * word is behind the closing of its links. */
+static int64_t last_clock_ns(const struct worker *w)
+{
+    int64_t now_ns = w->receive ? ws_receive_clock_ns(w->receive) : INT64_MIN;
+    for (unsigned i = 0; i < w->n_in; i++)
+        now_ns = WS_MAX(now_ns, ws_receive_clock_ns(w->in[i].from));
+    return now_ns;
+}
+
 static int worker_main(void *arg)
 {
     struct worker *w = arg;
@@ -156,6 +166,8 @@ static int worker_main(void *arg)
             ws_flow_stage_expire(w->flows, real_ns());
         ws_backoff_wait(&backoff);
     }
+    if (!e->cfg.live)
+        ws_flow_stage_expire_all(w->flows, last_clock_ns(w));
     ws_flow_stage_finish(w->flows);
     atomic_fetch_sub(&e->workers_left, 1);
     return 0;

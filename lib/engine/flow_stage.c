@@ -379,6 +379,11 @@ void ws_flow_stage_expire(struct ws_flow_stage *fs, int64_t now_ns)
     ws_flow_table_expire(fs->table, now_ns, EXPIRE_BUDGET);
 }
 
+void ws_flow_stage_expire_all(struct ws_flow_stage *fs, int64_t now_ns)
+{
+    ws_flow_table_expire(fs->table, now_ns, UINT32_MAX);
+}
+
 void ws_flow_stage_tick(struct ws_flow_stage *fs, uint64_t watermark, int64_t steady_ns, bool force)
 {
     for (unsigned i = 0; i < fs->n_sink; i++) {

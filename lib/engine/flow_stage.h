@@ -34,6 +34,10 @@ void ws_flow_stage_burst(struct ws_flow_stage *fs, const struct ws_packet *const
 /* Frees idle flows, a bounded step. */
 void ws_flow_stage_expire(struct ws_flow_stage *fs, int64_t now_ns);
 
+/* Ends every flow that is idle at now_ns, so that at the end of a file its cause does not depend on how far the
+ * bounded steps had come (6a.3). */
+void ws_flow_stage_expire_all(struct ws_flow_stage *fs, int64_t now_ns);
+
 /* Lets the channels of the sinks know the time and the watermark (ws_channel_tick). */
 void ws_flow_stage_tick(struct ws_flow_stage *fs, uint64_t watermark, int64_t steady_ns, bool force);
 

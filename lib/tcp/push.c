@@ -85,7 +85,8 @@ static bool keep_alive(const struct ws_tcp_ctx *x, unsigned dir, uint64_t pos)
     if (pos + 1 == d->next)
         return true;
     uint32_t i = pos + 1 == d->top ? ws_held_find(&x->t->pool, d, pos) : 0;
-    return i && ws_held_node(&x->t->pool, i)->pos <= pos;
+    return i && ws_held_node(&x->t->pool, i)->pos <= pos &&
+           ws_held_node(&x->t->pool, i)->kind != WS_HELD_HOLE;
 }
 
 /* Payload and FIN of a segment whose direction has an anchor. */

@@ -446,6 +446,18 @@ CASE(c86_full_copy_comes_in_time)
     assert_int_equal(r->stream[0].gaps, 0);
 }
 
+CASE(c86_one_byte_cut_off_comes_later)
+{
+    /* the last byte seen on the wire, but not captured: its copy is no keep-alive */
+    rig_open(r, 1000, 5000);
+    r->no_payload = true;
+    S(r, 0, "A", 1003, 5001, "c");
+    r->no_payload = false;
+    S(r, 0, "A", 1003, 5001, "c");
+    S(r, 0, "A", 1001, 5001, "ab");
+    rig_expect(r, 0, "abc");
+}
+
 CASE(filtered_payload_is_a_gap)
 {
     rig_open(r, 1000, 5000);
@@ -620,6 +632,7 @@ int main(void)
         cmocka_unit_test(c86_snap_length_in_order),
         cmocka_unit_test(c86_snap_length_out_of_order),
         cmocka_unit_test(c86_full_copy_comes_in_time),
+        cmocka_unit_test(c86_one_byte_cut_off_comes_later),
         cmocka_unit_test(filtered_payload_is_a_gap),
         cmocka_unit_test(segments_in_arrival_order),
         cmocka_unit_test(segments_midstream_go_below_zero),

@@ -163,7 +163,7 @@ static int worker_main(void *arg)
             continue;
         }
         if (e->cfg.live)
-            ws_flow_stage_expire(w->flows, real_ns());
+            ws_flow_stage_idle(w->flows, real_ns());
         ws_backoff_wait(&backoff);
     }
     if (!e->cfg.live)

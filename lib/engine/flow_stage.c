@@ -142,19 +142,18 @@ static void renew_flow(struct ws_flow_stage *fs, struct ws_flow *f, int64_t now_
     ws_flow_table_touch(fs->table, f, now_ns, WS_FLOW_UNANSWERED);
 }
 
-/* Notes a direction's first packet. Returns whether it was the first. */
-static bool note_first(struct ws_flow_stage *fs, struct ws_flow *f, unsigned dir, uint64_t ordinal,
+/* Notes a direction's first packet. */
+static void note_first(struct ws_flow_stage *fs, struct ws_flow *f, unsigned dir, uint64_t ordinal,
                        int64_t ts_ns)
 {
     if (f->seen >> dir & 1)
-        return false;
+        return;
     f->seen = (uint8_t)(f->seen | 1u << dir);
     f->first_ordinal[dir] = ordinal;
     f->first_ts_ns[dir] = ts_ns;
     f->last_ts_ns[dir] = ts_ns;
     if (fs->count_ids)
         ((uint64_t *)ws_flow_ext(f, fs->ids->ext_off))[dir] = ++fs->ids->next;
-    return true;
 }
 
 /* Counts a frame in its flow and shows it to packet sinks. */
@@ -247,21 +246,16 @@ static void tcp_packet(struct ws_flow_stage *fs, struct ws_flow *f, const struct
         return;
     struct ws_tcp_conn *c = conn_of(fs, f);
     struct ws_tcp_segment seg;
-    struct ws_flow_ids *ids = fs->ids;
-    uint64_t next_id = ids->next;
 
     fill_segment(&seg, p);
-    bool first = note_first(fs, f, p->dir, p->ordinal, p->ts_ns);
-    enum ws_tcp_verdict v = ws_tcp_push(tcp_of(fs, f), c, f, p->dir, &seg);
-    if (WS_UNLIKELY(v != WS_TCP_TAKEN)) {
-        if (first) { /* it was not this flow's packet after all */
-            f->seen = (uint8_t)(f->seen & ~(1u << p->dir));
-            f->first_ordinal[p->dir] = WS_ORDINAL_NONE;
-            ids->next = next_id;
-        }
-        reuse_flow(fs, f, p, v == WS_TCP_NEW_CANDIDATE);
-        ws_tcp_push(tcp_of(fs, f), c, f, p->dir, &seg);
+    if (WS_UNLIKELY(p->tcp_flags & WS_TCP_SYN || c->candidate.state)) {
+        enum ws_tcp_verdict v = ws_tcp_verdict(c, p->dir, &seg);
+        if (v != WS_TCP_TAKEN)
+            reuse_flow(fs, f, p, v == WS_TCP_NEW_CANDIDATE);
     }
+    note_first(fs, f, p->dir, p->ordinal, p->ts_ns);
+    account_frame(fs, f, p);
+    ws_tcp_push(tcp_of(fs, f), c, f, p->dir, &seg);
     if (!seg.no_payload) {
         f->payload_bytes[p->dir] += p->payload_wire_len;
         if (!f->selected) {
@@ -270,7 +264,6 @@ static void tcp_packet(struct ws_flow_stage *fs, struct ws_flow *f, const struct
             ws_count(fs->counters, WS_C_REFUSED_NO_SINK, p->payload_len);
         }
     }
-    account_frame(fs, f, p);
     ws_flow_table_touch(fs->table, f, p->clock_ns, tcp_class(f, c));
 }
 
@@ -279,6 +272,7 @@ static void datagram_packet(struct ws_flow_stage *fs, struct ws_flow *f, const s
 {
     unsigned dir = p->dir;
     note_first(fs, f, dir, p->ordinal, p->ts_ns);
+    account_frame(fs, f, p);
     if (!(p->flags & (WS_PKT_FILTERED | WS_PKT_FRAGMENT))) {
         bool udp = f->key.proto == 17 || f->key.proto == 136;
         uint64_t off = f->payload_bytes[dir];
@@ -290,7 +284,6 @@ static void datagram_packet(struct ws_flow_stage *fs, struct ws_flow *f, const s
                 (*s)->ops->data(*s, f, dir, off, p->payload, p->payload_len, &meta);
         }
     }
-    account_frame(fs, f, p);
     ws_flow_table_touch(fs->table, f, p->clock_ns,
                         f->seen == 3 ? WS_FLOW_ANSWERED : WS_FLOW_UNANSWERED);
 }
@@ -374,9 +367,12 @@ void ws_flow_stage_burst(struct ws_flow_stage *fs, const struct ws_packet *const
         ws_flow_table_expire(fs->table, pkt[n - 1]->clock_ns, EXPIRE_BUDGET);
 }
 
-void ws_flow_stage_expire(struct ws_flow_stage *fs, int64_t now_ns)
+void ws_flow_stage_idle(struct ws_flow_stage *fs, int64_t now_ns)
 {
     ws_flow_table_expire(fs->table, now_ns, EXPIRE_BUDGET);
+    for (unsigned i = 0; i < fs->n_sink; i++)
+        if (fs->sink[i]->ops->tick)
+            fs->sink[i]->ops->tick(fs->sink[i], now_ns);
 }
 
 void ws_flow_stage_expire_all(struct ws_flow_stage *fs, int64_t now_ns)

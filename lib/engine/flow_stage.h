@@ -31,8 +31,8 @@ struct ws_flow_stage *ws_flow_stage_init(void *mem, const struct ws_flow_stage_c
 /* Takes n (at most WS_BURST_MAX) packets in order. Non-IP and undecodable ones go to packet sinks only. */
 void ws_flow_stage_burst(struct ws_flow_stage *fs, const struct ws_packet *const *pkt, unsigned n);
 
-/* Frees idle flows, a bounded step. */
-void ws_flow_stage_expire(struct ws_flow_stage *fs, int64_t now_ns);
+/* What time alone brings, when no packets come: frees idle flows (a bounded step), lets sinks rotate. */
+void ws_flow_stage_idle(struct ws_flow_stage *fs, int64_t now_ns);
 
 /* Ends every flow that is idle at now_ns, so that at the end of a file its cause does not depend on how far the
  * bounded steps had come (6a.3). */

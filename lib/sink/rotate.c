@@ -140,6 +140,7 @@ static void on_destroy(struct ws_sink *s)
 
 static const struct ws_sink_ops rotate_ops = {
     .packet = on_packet,
+    .tick = ws_sink_rotate_tick,
     .finish = on_finish,
     .destroy = on_destroy,
 };

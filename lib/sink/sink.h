@@ -39,6 +39,8 @@ struct ws_sink_ops {
     /* The order number in the sink's merged output that a packet of this ordinal would get at least: what the engine
      * promises to ws_channel_tick() for a watermark of ordinals. NULL: the ordinal itself. */
     uint64_t (*order)(struct ws_sink *s, uint64_t ordinal);
+    /* Live, when no packets come: the time now, on the clock of the packets' stamps. */
+    void (*tick)(struct ws_sink *s, int64_t now_ns);
     void (*finish)(struct ws_sink *s);  /* end of run, after all flows are closed */
     void (*destroy)(struct ws_sink *s);
 };

@@ -182,6 +182,12 @@ enum ws_tcp_verdict ws_conn_verdict(const struct ws_tcp_conn *c, unsigned dir,
     return WS_TCP_TAKEN;
 }
 
+enum ws_tcp_verdict ws_tcp_verdict(const struct ws_tcp_conn *c, unsigned dir,
+                                   const struct ws_tcp_segment *seg)
+{
+    return c->closed ? WS_TCP_TAKEN : ws_conn_verdict(c, dir, seg);
+}
+
 /* Chooses the other ISN of an undecided handshake when ack (or a first sequence number) asks for
  * it. */
 static void choose_isn(struct ws_tcp_ctx *x, unsigned dir, uint32_t first)

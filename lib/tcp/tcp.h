@@ -171,6 +171,12 @@ enum ws_tcp_verdict {
                             */
 };
 
+/* What ws_tcp_push() would say to this segment, without taking it: so that the caller can end the old flow and begin
+ * the new one before anything is delivered. Pure. A segment without SYN on a connection without a candidate
+ * (candidate.state 0) is always TAKEN. */
+enum ws_tcp_verdict ws_tcp_verdict(const struct ws_tcp_conn *c, unsigned dir,
+                                   const struct ws_tcp_segment *seg);
+
 /* Takes one segment. flow is passed to the callbacks. */
 enum ws_tcp_verdict ws_tcp_push(struct ws_tcp *t, struct ws_tcp_conn *c, void *flow, unsigned dir,
                                 const struct ws_tcp_segment *seg);

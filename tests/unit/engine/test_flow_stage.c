@@ -187,7 +187,7 @@ static void a_connection(void **state)
     tcp(false, 1000, 499, 100, WS_TCP_SYN | WS_TCP_ACK, "");
     tcp(true, 1000, 100, 500, WS_TCP_ACK, "abc");
     tcp(false, 1000, 500, 103, WS_TCP_ACK, "xy");
-    end("open0 p0 p1 d0@0:abc p0 d1@0:xy p1 close(end):2+2");
+    end("open0 p0 p1 p0 d0@0:abc p1 d1@0:xy close(end):2+2");
 }
 
 static void datagrams_and_other_frames(void **state)
@@ -202,7 +202,7 @@ static void datagrams_and_other_frames(void **state)
     build_fill(&b, 0, 28);
     build_ether(&b, 0x0806);
     push(&b);
-    end("open0 d0@0:q p0 d1@0:rr p1 d0@1:s p0 p- close(end):2+1");
+    end("open0 p0 d0@0:q p1 d1@0:rr p0 d0@1:s p- close(end):2+1");
 }
 
 static void a_selection_hides_the_rest(void **state)
@@ -218,7 +218,7 @@ static void a_selection_hides_the_rest(void **state)
     build_fill(&b, 0, 28);
     build_ether(&b, 0x0806);
     push(&b);
-    end("open0 open0 d0@0:yes p0 close(end):1+0 close(end):1+0");
+    end("open0 open0 p0 d0@0:yes close(end):1+0 close(end):1+0");
 }
 
 static void one_way(void **state)
@@ -233,7 +233,7 @@ static void one_way(void **state)
     start(ALL, 16);
     udp(true, 1000, "q");
     udp(false, 1000, "r");
-    end("open0 d1@0:r p1 close(end):1+1");
+    end("open0 p1 d1@0:r close(end):1+1");
 }
 
 static void silence_ends_a_flow(void **state)

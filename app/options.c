@@ -57,7 +57,7 @@ const struct ws_opt options_table[] = {
     {"format", 0, WS_OPT_CHOICE, "raw|headers|headers32|chunks|json|pcap", STREAM_OUT, AT(format),
      "what a stream file holds (default raw: the bytes alone)"},
     {"template", 'T', WS_OPT_STRING, "TEMPLATE", STREAM_OUT, AT(template),
-     "file names: %A %B addresses, %a %b ports, %E %e MACs, %T %t start time, %V %v VLAN, %C %c %# counter, %N FlowID, %S seconds, %% (default %A.%a-%B.%b%V%v%C%c)"},
+     "file names: %A %B addresses, %a %b ports, %E %e MACs, %T %t start time, %V %v VLAN, %P protocol, %C %c %# counter, %N %K %M %G %S connection number, %% (default %A.%a-%B.%b%V%v%C%c)"},
     {"no-colon", 0, WS_OPT_FLAG, NULL, STREAM_OUT, AT(no_colon), "replace : in file names by _"},
     {"separate", 0, WS_OPT_FLAG, NULL, STREAM_OUT, AT(separate),
      "with --format chunks or json: a file a direction instead of one a connection"},

@@ -82,6 +82,7 @@
     X(REFUSED_NO_SINK, "refused_no_sink", "bytes", "of flows that no output selected")             \
     X(STREAM_BYTES, "stream_bytes", "bytes", "stream length: delivered and gaps")                  \
     X(GAPS, "gaps", "gaps", "holes declared in streams")                                           \
+    X(GAPS_CAP, "gaps_cap", "gaps", "of those, because a cap on held bytes was hit")              \
     X(GAP_BYTES, "gap_bytes", "bytes", "bytes in declared holes")                                  \
     X(TCP_OVERLAP_DIFF, "tcp_overlap_diff", "segments", "overlaps whose bytes differed")           \
     X(UDP_BYTES, "udp_bytes", "bytes", "captured payload bytes of UDP and other protocols")        \

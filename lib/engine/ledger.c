@@ -40,6 +40,19 @@ unsigned ws_ledger_check(const struct ws_counters *s, struct ws_ledger_equation 
     return wrong;
 }
 
+const char *ws_ledger_not_deterministic(const struct ws_counters *s)
+{
+    static const enum ws_counter causes[] = {
+        WS_C_SHED_STEER,      WS_C_SHED_FLOW,        WS_C_FLOWS_EVICTED_SYN,  WS_C_FLOWS_EVICTED,
+        WS_C_FRAG_EVICTED,    WS_C_GAPS_CAP,         WS_C_REFUSED_CAP,        WS_C_FLOW_RECORDS_LOST,
+        WS_C_NAME_TABLE_FULL, WS_C_SHED_BLOCK_BYTES, WS_C_SHED_BLOCK_PACKETS, WS_C_WRITE_LOST_BYTES,
+    };
+    for (size_t i = 0; i < sizeof(causes) / sizeof(causes[0]); i++)
+        if (ws_count_get(s, causes[i]))
+            return ws_counter_info[causes[i]].name;
+    return NULL;
+}
+
 void ws_ledger_print(FILE *out, const struct ws_counters *s)
 {
     struct ws_ledger_equation eq[WS_LEDGER_EQUATIONS];
@@ -53,6 +66,9 @@ void ws_ledger_print(FILE *out, const struct ws_counters *s)
     for (unsigned i = 0; i < WS_LEDGER_EQUATIONS; i++)
         fprintf(out, "%-5s %s: %" PRIu64 " = %" PRIu64 "\n",
                 eq[i].left == eq[i].right ? "ok" : "WRONG", eq[i].name, eq[i].left, eq[i].right);
+    const char *cause = ws_ledger_not_deterministic(s);
+    fprintf(out, "deterministic: %s%s%s%s\n", cause ? "no" : "yes", cause ? " (" : "",
+            cause ? cause : "", cause ? ")" : "");
 }
 
 void ws_ledger_print_json(FILE *out, const struct ws_counters *s)
@@ -68,7 +84,8 @@ void ws_ledger_print_json(FILE *out, const struct ws_counters *s)
         fprintf(out, "%s{\"equation\":\"%s\",\"left\":%" PRIu64 ",\"right\":%" PRIu64 ",\"ok\":%s}",
                 i ? "," : "", eq[i].name, eq[i].left, eq[i].right,
                 eq[i].left == eq[i].right ? "true" : "false");
-    fprintf(out, "],\"balanced\":%s}\n", wrong ? "false" : "true");
+    fprintf(out, "],\"balanced\":%s,\"deterministic\":%s}\n", wrong ? "false" : "true",
+            ws_ledger_not_deterministic(s) ? "false" : "true");
 }
 
 uint64_t ws_ledger_lost(const struct ws_counters *s)

@@ -16,6 +16,10 @@ struct ws_ledger_equation {
 /* Evaluates the equations over summed counters of a run that was drained. Returns how many do not hold. Pure. */
 unsigned ws_ledger_check(const struct ws_counters *sum, struct ws_ledger_equation eq[WS_LEDGER_EQUATIONS]);
 
+/* Whether the result of a file run is the same for any number of workers: NULL, or the name of the first counter that
+ * says that a cap was hit or something lost (6a.2). */
+const char *ws_ledger_not_deterministic(const struct ws_counters *sum);
+
 /* Prints every non-zero counter with unit and help, then each equation. */
 void ws_ledger_print(FILE *out, const struct ws_counters *sum);
 

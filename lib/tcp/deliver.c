@@ -27,6 +27,8 @@ void ws_deliver_gap(struct ws_tcp_ctx *x, unsigned dir, uint64_t to, enum ws_gap
     d->gaps++;
     d->gap_bytes += len;
     ws_tcp_note(t, WS_C_GAPS, 1);
+    if (cause == WS_GAP_CAP)
+        ws_tcp_note(t, WS_C_GAPS_CAP, 1);
     ws_tcp_note(t, WS_C_GAP_BYTES, len);
     ws_tcp_note(t, WS_C_STREAM_BYTES, len);
     ws_conn_history(x->c, dir, WS_HISTORY_GAP);

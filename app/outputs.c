@@ -562,6 +562,12 @@ void outputs_chown(struct outputs *o, uid_t uid, gid_t gid)
 {
     if (o->dir && o->dir_is_new && chown(o->dir, uid, gid) < 0)
         fprintf(stderr, "wirespool: %s: %s\n", o->dir, strerror(errno));
+    struct ws_output *const opened[] = {o->pcap_rotates ? NULL : o->pcap, o->flows};
+    for (size_t i = 0; i < WS_ARRAY_SIZE(opened); i++) {
+        int rc = opened[i] ? ws_output_chown(opened[i], uid, gid) : 0;
+        if (rc < 0)
+            fprintf(stderr, "wirespool: -U: cannot give an output to that user: %s\n", strerror(-rc));
+    }
 }
 
 bool outputs_all_failed(const struct outputs *o)

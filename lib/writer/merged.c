@@ -392,3 +392,10 @@ void ws_merged_fini(struct ws_output *o)
     free(o->part_path);
     free(o->req);
 }
+
+int ws_output_chown(struct ws_output *o, uid_t uid, gid_t gid)
+{
+    if (o->cfg.kind != WS_OUTPUT_MERGED || !o->close_fd || !o->regular)
+        return 0;
+    return fchown(o->fd, uid, gid) < 0 ? -errno : 0;
+}

@@ -5,6 +5,7 @@
 #ifndef WS_WRITER_WRITER_H
 #define WS_WRITER_WRITER_H
 
+#include <sys/types.h>
 #include "base/counters.h"
 #include "writer/channel.h"
 
@@ -102,6 +103,10 @@ int ws_writer_add_output(struct ws_writer *w, const struct ws_output_config *cfg
 
 /* The channel of a worker (0..channels). Borrowed; used by that worker's thread only. */
 struct ws_channel *ws_output_channel(struct ws_output *o, unsigned worker);
+
+/* Gives an output's open file to another owner, before the start of a run that gives up root. A tree's files are
+ * opened later, as that user; standard output and devices stay as they are. 0 or -errno. */
+int ws_output_chown(struct ws_output *o, uid_t uid, gid_t gid);
 
 /* One round of the writer's loop: takes blocks, writes, gives back. Returns a count of the work
  * done or in flight; 0 = idle. Called by the writer's thread only. */

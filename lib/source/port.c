@@ -326,8 +326,11 @@ static int make_pool(struct ws_port *p, const struct pool_plan *plan, char *err,
 static void set_mtu(struct ws_port *p, const struct ws_port_config *cfg)
 {
     uint16_t mtu = 0;
+    char line[256];
     if (cfg->mtu != 0) {
+        ws_port_log_hold();
         int rc = cfg->mtu > UINT16_MAX ? -EINVAL : rte_eth_dev_set_mtu(p->id, (uint16_t)cfg->mtu);
+        ws_port_log_release(line, sizeof(line));
         if (rc < 0)
             ws_log(WS_LOG_WARN, "%s: cannot set the MTU to %u: %s", p->info.name, cfg->mtu,
                    rc == -ENOTSUP ? "the driver cannot do it" : strerror(-rc));
@@ -350,6 +353,15 @@ static void choose_offloads(struct ws_port *p, const struct ws_port_config *cfg,
         conf->rxmode.offloads |= RTE_ETH_RX_OFFLOAD_TIMESTAMP;
         p->hw_timestamps = true;
     }
+}
+
+/* What a driver complains of while stopping changes nothing for us. */
+static void stop_device(struct ws_port *p)
+{
+    char line[256];
+    ws_port_log_hold();
+    (void)rte_eth_dev_stop(p->id);
+    ws_port_log_release(line, sizeof(line));
 }
 
 static int configure(struct ws_port *p, const struct ws_port_config *cfg, char *err, size_t err_len)
@@ -395,6 +407,8 @@ static int configure(struct ws_port *p, const struct ws_port_config *cfg, char *
     memset(&conf, 0, sizeof(conf));
     /* rxmode.mtu decides the longest frame of NICs; the device's limits apply */
     mtu_want = WS_MIN(mtu_want, info.max_mtu ? (uint32_t)info.max_mtu : UINT16_MAX);
+    if (info.max_rx_pktlen > RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN)
+        mtu_want = WS_MIN(mtu_want, info.max_rx_pktlen - RTE_ETHER_HDR_LEN - RTE_ETHER_CRC_LEN);
     mtu_want = WS_MAX(mtu_want, (uint32_t)info.min_mtu);
     conf.rxmode.mtu = mtu_want;
     choose_offloads(p, cfg, &info, &conf,
@@ -428,9 +442,14 @@ static int configure(struct ws_port *p, const struct ws_port_config *cfg, char *
     set_mtu(p, cfg);
     /* Many devices take the key only when started. Who plans the threads must know before: so it is
      * started once. */
-    if (p->rss_hf != 0 && p->info.queues > 1 && rte_eth_dev_start(p->id) == 0) {
-        ws_port_rss_check(p);
-        (void)rte_eth_dev_stop(p->id);
+    if (p->rss_hf != 0 && p->info.queues > 1) {
+        ws_port_log_hold();
+        rc = rte_eth_dev_start(p->id);
+        ws_port_log_release(why, sizeof(why));
+        if (rc == 0) {
+            ws_port_rss_check(p);
+            stop_device(p);
+        }
     }
     return 0;
 }
@@ -611,7 +630,7 @@ void ws_port_stop(struct ws_port *p)
         ws_port_queue_drain(&p->queue[i]);
     if (!p->started)
         return;
-    (void)rte_eth_dev_stop(p->id);
+    stop_device(p);
     p->started = false;
 }
 

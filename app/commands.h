@@ -10,5 +10,6 @@ int cmd_extract(struct options *o);
 int cmd_streams(struct options *o);
 int cmd_capture(struct options *o);
 int cmd_replay(struct options *o);
+int cmd_repair(struct options *o);
 
 #endif

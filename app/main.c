@@ -22,6 +22,8 @@ static int (*command_function(enum command cmd))(struct options *)
         return cmd_capture;
     case CMD_REPLAY:
         return cmd_replay;
+    case CMD_REPAIR:
+        return cmd_repair;
     default:
         return NULL;
     }

@@ -11,6 +11,7 @@ enum command {
     CMD_STREAMS = 4,
     CMD_CAPTURE = 8,
     CMD_REPLAY = 16,
+    CMD_REPAIR = 32, /* no run of the engine: not in CMD_ALL */
     CMD_FILES = CMD_FLOWS | CMD_EXTRACT | CMD_STREAMS,
     CMD_LIVE = CMD_CAPTURE | CMD_REPLAY,
     CMD_ALL = CMD_FILES | CMD_LIVE,
@@ -45,6 +46,7 @@ struct options {
     int format, gaps, overlap, fsync_mode;
     const char *fsync, *template;
     bool udp, all_ip, no_tcp, gaps_file, part, us, separate, no_colon;
+    bool in_place;
     uint64_t snaplen, holes_max, open_files, block_bytes, blocks;
     int backend;
 

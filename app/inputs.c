@@ -39,8 +39,10 @@ static void note_ifaces(struct run *r, struct ws_source *s)
 {
     unsigned n;
     const struct ws_source_iface *t = s->ops->ifaces(s, &n);
-    for (unsigned i = 0; i < n && r->n_iface < DEVICES_MAX; i++)
+    for (unsigned i = 0; i < n && r->n_iface < DEVICES_MAX; i++) {
+        r->iface_source[r->n_iface] = (struct iface_source){s, i};
         outputs_iface(&r->iface[r->n_iface++], &t[i]);
+    }
 }
 
 int run_open_files(struct run *r)
@@ -94,11 +96,9 @@ static int open_iface(struct run *r, const char *name, unsigned id)
 }
 
 #if WS_HAVE_DPDK
-/* Queues of a port with RSS go to the workers in turn; others to the one receiver, or the only worker. */
-static int open_port(struct run *r, const char *devargs, unsigned id)
+static struct ws_port_config port_config(const struct run *r, const char *devargs, unsigned id)
 {
-    char err[512];
-    struct ws_port_config pc = {
+    return (struct ws_port_config){
         .devargs = devargs,
         .queues_want = r->o->queues ? (unsigned)r->o->queues : r->ec.workers,
         .descriptors = (uint16_t)WS_MIN(r->o->descriptors, 65535u),
@@ -108,6 +108,28 @@ static int open_port(struct run *r, const char *devargs, unsigned id)
         .hw_timestamps = true,
         .device_id = id,
     };
+}
+
+/* Memory that EAL must have for the packet pools of all devices. */
+static size_t pools_bytes(const struct run *r)
+{
+    size_t bytes = 0;
+    for (unsigned i = 0; i < r->o->dev.n; i++) {
+        struct ws_port_config pc = port_config(r, r->o->dev.item[i], i);
+        bytes += ws_port_pool_bytes(&pc);
+    }
+    for (unsigned i = 0; r->cmd == CMD_REPLAY && i < r->o->input.n; i++) {
+        struct ws_port_config pc = port_config(r, "net_pcap,rx_pcap=x", i);
+        bytes += ws_port_pool_bytes(&pc);
+    }
+    return bytes;
+}
+
+/* Queues of a port with RSS go to the workers in turn; others to the one receiver, or the only worker. */
+static int open_port(struct run *r, const char *devargs, unsigned id)
+{
+    char err[512];
+    struct ws_port_config pc = port_config(r, devargs, id);
     struct ws_port *p;
     if (ws_port_open(&p, &pc, err, sizeof(err)) < 0) {
         fprintf(stderr, "wirespool: %s\n", err);
@@ -118,12 +140,6 @@ static int open_port(struct run *r, const char *devargs, unsigned id)
     bool to_workers = info->rss || r->ec.workers == 1;
     if (!to_workers)
         r->ec.receivers = 1;
-    if (!r->o->quiet)
-        ws_log(WS_LOG_INFO, "%s: %s, %u queue%s, %s, %s timestamps%s", info->name, info->driver,
-               info->queues, info->queues == 1 ? "" : "s",
-               info->rss ? "symmetric RSS" : r->ec.workers > 1 ? "software steering" : "one worker",
-               info->replay ? "file (microsecond)" : info->hw_timestamps ? "hardware" : "system",
-               info->replay ? ", original lengths unknown" : info->link_up ? ", link up" : ", link down");
     for (uint16_t q = 0; q < info->queues; q++) {
         struct ws_source *s = ws_port_queue(p, q);
         if (q == 0)
@@ -144,6 +160,9 @@ static int start_runtime(struct run *r, bool eal)
         .eal_args = r->o->eal,
         .threads = r->ec.workers + 1 + (unsigned)r->o->writers,
         .hugepages = r->o->hugepages,
+#if WS_HAVE_DPDK
+        .eal_memory_bytes = eal ? pools_bytes(r) : 0,
+#endif
     };
     if (ws_runtime_start(&r->ec.runtime, &rc, err, sizeof(err)) < 0) {
         fprintf(stderr, "wirespool: %s\n", err);

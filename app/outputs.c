@@ -135,25 +135,22 @@ static size_t pcapng_trailer(void *user, uint8_t *buf, size_t max)
 {
     struct run *r = user;
     size_t len = 0;
-    unsigned index = 0;
     struct timespec t;
     clock_gettime(CLOCK_REALTIME, &t);
-    for (unsigned i = 0; i < r->ec.n_source; i++) {
-        struct ws_source *s = r->ec.source[i].source;
+    for (unsigned i = 0; i < r->n_iface; i++) {
+        struct ws_source *s = r->iface_source[i].source;
         unsigned n;
-        const struct ws_source_iface *f = s->ops->ifaces(s, &n);
-        for (unsigned k = 0; k < n && index < r->n_iface; k++, index++) {
-            struct ws_pcapng_stats st = {
-                .iface = index,
-                .ticks = (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec,
-                .start_ticks = WS_PCAPNG_UNKNOWN,
-                .end_ticks = WS_PCAPNG_UNKNOWN,
-                .received = f[k].received,
-                .dropped = f[k].dropped,
-            };
-            if (st.received != UINT64_MAX || st.dropped != UINT64_MAX)
-                len += ws_pcapng_stats_encode(buf + len, max - len, &st);
-        }
+        const struct ws_source_iface *f = s->ops->ifaces(s, &n) + r->iface_source[i].index;
+        struct ws_pcapng_stats st = {
+            .iface = i,
+            .ticks = (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec,
+            .start_ticks = WS_PCAPNG_UNKNOWN,
+            .end_ticks = WS_PCAPNG_UNKNOWN,
+            .received = f->received,
+            .dropped = f->dropped,
+        };
+        if (st.received != UINT64_MAX || st.dropped != UINT64_MAX)
+            len += ws_pcapng_stats_encode(buf + len, max - len, &st);
     }
     return len;
 }

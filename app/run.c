@@ -27,24 +27,27 @@
 static struct ws_engine *_Atomic signalled_engine;
 static volatile sig_atomic_t signals_seen;
 
-static void on_signal(int sig)
-{
-    struct ws_engine *e = atomic_load(&signalled_engine);
-    (void)sig;
-    signals_seen++;
-    if (!e)
-        return;
-    if (signals_seen == 1)
-        ws_engine_stop(e);
-    else
-        ws_engine_abort(e);
-}
-
 static int64_t steady_ns(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
+}
+
+/* The first signal stops, a later one aborts. One Ctrl-C may come twice at once, from the terminal and from a
+ * supervisor such as timeout(1): what follows within 300 ms is the same one. */
+static void on_signal(int sig)
+{
+    static int64_t first_ns;
+    struct ws_engine *e = atomic_load(&signalled_engine);
+    (void)sig;
+    if (signals_seen++ == 0) {
+        first_ns = steady_ns();
+        if (e)
+            ws_engine_stop(e);
+    } else if (steady_ns() - first_ns > 300000000 && e) {
+        ws_engine_abort(e);
+    }
 }
 
 static void catch_signals(void)
@@ -96,6 +99,24 @@ static int start_plain_runtime(struct run *r)
     return 3;
 }
 
+#if WS_HAVE_DPDK
+static void say_port(const struct run *r, const struct ws_port_info *i)
+{
+    ws_log(WS_LOG_INFO, "%s: %s, %u queue%s, %s, %s timestamps%s%s", i->name, i->driver, i->queues,
+           i->queues == 1 ? "" : "s",
+           i->rss               ? "symmetric RSS"
+           : r->ec.workers > 1 ? "software steering"
+                                : "one worker",
+           i->replay          ? "file (microsecond)"
+           : i->hw_timestamps ? "hardware"
+                              : "system",
+           i->replay    ? ", original lengths unknown"
+           : i->link_up ? ", link up"
+                        : ", link down",
+           i->missed_unknown ? ", drops unknown" : "");
+}
+#endif
+
 static int start_ports(struct run *r)
 {
 #if WS_HAVE_DPDK
@@ -105,6 +126,8 @@ static int start_ports(struct run *r)
             fprintf(stderr, "wirespool: %s\n", err);
             return 3;
         }
+        if (!r->o->quiet)
+            say_port(r, ws_port_info(r->port[i]));
     }
 #else
     (void)r;

@@ -21,6 +21,10 @@ struct run {
     struct ws_port *port[DEVICES_MAX];
     unsigned n_port;
     struct ws_pcapng_iface iface[DEVICES_MAX]; /* input interfaces known at the start */
+    struct iface_source {
+        struct ws_source *source;
+        unsigned index; /* in the source's own table */
+    } iface_source[DEVICES_MAX];
     unsigned n_iface;
     char *scratch;              /* directory of unpacked replay inputs, or NULL */
     struct ws_source *describer; /* source whose interface table may grow */

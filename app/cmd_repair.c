@@ -232,8 +232,10 @@ static void print_json(const struct job *j, uint64_t size)
     if (r->reason) {
         ws_json_key(&w, "reason");
         ws_json_strz(&w, r->reason);
-        ws_json_key(&w, "reason_number");
-        ws_json_u64(&w, r->number);
+        if (r->number != WS_REPAIR_NO_NUMBER) {
+            ws_json_key(&w, "reason_number");
+            ws_json_u64(&w, r->number);
+        }
         ws_json_key(&w, "reason_offset");
         ws_json_u64(&w, r->reason_off);
     }
@@ -258,8 +260,10 @@ static void print_line(const struct job *j, uint64_t size, int code)
     if (!r->reason) {
         fprintf(f, "%s: whole, %" PRIu64 " packets, %" PRIu64 " bytes", j->path, r->packets, r->keep);
     } else {
-        fprintf(f, "%s: %s %" PRIu64 " at offset %" PRIu64 "; ", j->path, r->reason, r->number,
-                r->reason_off);
+        fprintf(f, "%s: offset %" PRIu64 ": %s", j->path, r->reason_off, r->reason);
+        if (r->number != WS_REPAIR_NO_NUMBER)
+            fprintf(f, " (%" PRIu64 ")", r->number);
+        fputs("; ", f);
         if (!ws_repair_usable(r))
             fprintf(f, "nothing can be saved");
         else

@@ -219,7 +219,7 @@ static enum ws_format_status recognise(struct ws_repair *r, const uint8_t *p, si
     else if (ws_load_be32(p) == WS_PCAPNG_SHB)
         r->kind = WS_REPAIR_PCAPNG;
     else
-        return wrong(r, "not a pcap or pcapng file", 0);
+        return wrong(r, "not a pcap or pcapng file", WS_REPAIR_NO_NUMBER);
     return WS_FORMAT_COMPLETE;
 }
 
@@ -256,7 +256,7 @@ static void accept(struct ws_repair *r, uint64_t unit, bool packet, bool zero)
 static void cut(struct ws_repair *r, size_t len)
 {
     if (r->kind == WS_REPAIR_UNKNOWN)
-        wrong(r, "too short for a capture file: bytes", len);
+        wrong(r, "too short for a capture file, bytes", len);
     else if (r->kind == WS_REPAIR_PCAP && r->at)
         wrong(r, "the last record is cut; bytes missing, at least", r->need - len);
     else
@@ -278,6 +278,6 @@ size_t ws_repair_feed(struct ws_repair *r, const uint8_t *p, size_t len, bool at
         used += (size_t)unit;
     }
     if (at_end && !r->reason && r->zero_packets)
-        wrong(r, "only zeros follow; records, of no bytes", r->zero_packets);
+        wrong(r, "only zeros follow; empty records", r->zero_packets);
     return used;
 }

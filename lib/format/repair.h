@@ -11,6 +11,8 @@
 #include "format/pcap.h"
 #include "format/pcapng.h"
 
+#define WS_REPAIR_NO_NUMBER UINT64_MAX
+
 /* No unit (record or block) that is valid is longer: D-Bus messages have 128 MiB (LINKTYPE_DBUS),
  * blocks of other types 16 MiB; the rest is what stands around a packet. */
 #define WS_REPAIR_UNIT_MAX ((128u << 20) + 4096u)
@@ -27,7 +29,7 @@ struct ws_repair {
     uint64_t packets; /* in it */
     uint64_t need;    /* bytes that the unit behind what was consumed has at least */
     /* Where reading must stop, once something is wrong: NULL = nothing. Equal to keep but for a
-     * run of zeros in front of it. number belongs to the text ("record of 99999999 bytes"). */
+     * run of zeros in front of it. number belongs to the text ("absurd record length", 999999). */
     const char *reason;
     uint64_t reason_off, number;
 

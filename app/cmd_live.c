@@ -12,10 +12,10 @@ static void print_summary(const struct run *r)
     double sec = (double)r->elapsed_ns / 1e9;
     fprintf(stderr,
             "%" PRIu64 " packets received (%" PRIu64 " bytes) in %.3f s, %" PRIu64
-            " dropped by devices, %" PRIu64 " filtered, %" PRIu64 " flows\n",
+            "%s dropped by devices, %" PRIu64 " filtered, %" PRIu64 " flows\n",
             ws_count_get(s, WS_C_RX_PACKETS), ws_count_get(s, WS_C_RX_WIRE_BYTES), sec,
             ws_count_get(s, WS_C_PORT_MISSED) + ws_count_get(s, WS_C_PORT_NOMBUF),
-            ws_count_get(s, WS_C_FILTERED), ws_count_get(s, WS_C_FLOWS_CREATED));
+            r->drops_unknown ? " known and an unknown number" : "", ws_count_get(s, WS_C_FILTERED), ws_count_get(s, WS_C_FLOWS_CREATED));
     if (r->out.pcap)
         fprintf(stderr, "%" PRIu64 " packets written to %s%s\n", ws_count_get(s, WS_C_OUT_PACKETS),
                 r->o->pcap, r->out.pcap_rotates ? " (in shards)" : "");
@@ -40,12 +40,13 @@ static int run_live(struct options *o, enum command cmd, const char *name)
             print_summary(&r);
         if (o->json)
             printf("{\"packets\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"flows\":%" PRIu64
-                   ",\"device_drops\":%" PRIu64 ",\"packets_written\":%" PRIu64
+                   ",\"device_drops\":%" PRIu64 ",\"device_drops_unknown\":%s,\"packets_written\":%" PRIu64
                    ",\"stream_bytes\":%" PRIu64 "}\n",
                    ws_count_get(&r.sum, WS_C_RX_PACKETS), ws_count_get(&r.sum, WS_C_RX_WIRE_BYTES),
                    ws_count_get(&r.sum, WS_C_FLOWS_CREATED),
                    ws_count_get(&r.sum, WS_C_PORT_MISSED) +
                        ws_count_get(&r.sum, WS_C_PORT_NOMBUF),
+                   r.drops_unknown ? "true" : "false",
                    ws_count_get(&r.sum, WS_C_OUT_PACKETS),
                    ws_count_get(&r.sum, WS_C_OUT_STREAM_BYTES));
     }

@@ -126,6 +126,7 @@ static int start_ports(struct run *r)
             fprintf(stderr, "wirespool: %s\n", err);
             return 3;
         }
+        r->drops_unknown |= ws_port_info(r->port[i])->missed_unknown;
         if (!r->o->quiet)
             say_port(r, ws_port_info(r->port[i]));
     }

@@ -29,6 +29,7 @@ struct run {
     char *scratch;              /* directory of unpacked replay inputs, or NULL */
     struct ws_source *describer; /* source whose interface table may grow */
     struct ws_counters sum;     /* after the run */
+    bool drops_unknown; /* some device cannot count what it lost */
     bool damaged, interrupted, aborted;
     uint64_t filter_unsupported; /* packets whose link type the filter has no meaning on */
     int64_t elapsed_ns;

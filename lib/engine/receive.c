@@ -6,12 +6,10 @@
 #include <time.h>
 
 #include "engine/backoff.h"
+#include "engine/packet_clock.h"
 
 /* Datagrams whose timeout is looked at after each burst. */
 enum { FRAG_EXPIRE_BUDGET = 4 };
-
-/* How far a stamp may be ahead of all others without a second one to confirm it: a day. */
-#define JUMP_NS (UINT64_C(86400) * 1000000000)
 
 /* Marks of source chunks that may be in flight; more than a file source has chunks. */
 enum { SOURCE_MARKS = 64 };
@@ -29,9 +27,7 @@ struct ws_receive {
     bool stable;
     uint64_t ordinal;          /* of the next packet */
     uint64_t trigger;          /* ordinal of the packet that is being handled */
-    int64_t clock_ns;
-    int64_t jump_ns; /* a stamp far ahead of the clock that no other one has confirmed */
-    bool jumped;
+    struct ws_packet_clock clock;
     unsigned polls;
     unsigned n_local;
     const struct ws_packet *local[WS_BURST_MAX];
@@ -133,7 +129,7 @@ static void on_frag_frame(void *user, const struct ws_packet *p)
         /* It takes its place in the order of packets now: later than when it came. */
         struct ws_packet now = *p;
         now.ordinal = r->trigger;
-        now.clock_ns = r->clock_ns;
+        now.clock_ns = r->clock.now_ns;
         ws_count(r->counters, WS_C_FRAG_HELD, (uint64_t)-1);
         emit_now(r, &now);
     } else {
@@ -149,7 +145,7 @@ static void on_frag_datagram(void *user, const struct ws_packet *p, uint8_t prot
     struct ws_receive *r = user;
     struct ws_packet d = *p;
     d.ordinal = r->trigger;
-    d.clock_ns = r->clock_ns;
+    d.clock_ns = r->clock.now_ns;
     d.flags &= ~(uint32_t)(WS_PKT_RELEASED | WS_PKT_FLOW_KNOWN);
     ws_decode_datagram(&d, &r->cfg.decode, proto, l4, len, wire_len);
     handle_decoded(r, &d, false);
@@ -201,34 +197,13 @@ static bool passes(struct ws_receive *r, const struct ws_packet *p)
     return !r->cfg.filter || ws_filter_match(r->cfg.filter, p);
 }
 
-/* True when a is over a day later than b. */
-static bool far_ahead(int64_t a, int64_t b)
-{
-    return a > b && (uint64_t)a - (uint64_t)b > JUMP_NS;
-}
-
-/* The packet-time clock follows the largest stamp. A jump of over a day must be confirmed by the next
- * packet: one damaged stamp would otherwise make every flow look idle and cut all streams in two. */
-static void advance_clock(struct ws_receive *r, int64_t ts_ns)
-{
-    if (WS_UNLIKELY(r->clock_ns == INT64_MIN))
-        r->clock_ns = ts_ns;
-    if (WS_UNLIKELY(r->jumped && !far_ahead(r->jump_ns, ts_ns)))
-        r->clock_ns = r->jump_ns;
-    r->jumped = far_ahead(ts_ns, r->clock_ns);
-    r->jump_ns = ts_ns;
-    if (WS_LIKELY(!r->jumped))
-        r->clock_ns = WS_MAX(r->clock_ns, ts_ns);
-}
-
 static void handle_burst(struct ws_receive *r, unsigned n)
 {
     uint64_t bytes = 0, wire = 0;
     for (unsigned i = 0; i < n; i++) {
         struct ws_packet *p = &r->pkt[i];
         p->ordinal = r->ordinal++;
-        advance_clock(r, p->ts_ns);
-        p->clock_ns = r->clock_ns;
+        p->clock_ns = ws_packet_clock_advance(&r->clock, p->ts_ns, i + 1 < n ? &p[1].ts_ns : NULL);
         bytes += p->cap_len;
         wire += p->wire_len;
     }
@@ -252,7 +227,7 @@ static void handle_burst(struct ws_receive *r, unsigned n)
     ws_count(r->counters, WS_C_RX_PACKETS, n);
     ws_count(r->counters, WS_C_RX_BYTES, bytes);
     ws_count(r->counters, WS_C_RX_WIRE_BYTES, wire);
-    ws_frag_expire(r->frag, r->clock_ns, FRAG_EXPIRE_BUDGET);
+    ws_frag_expire(r->frag, r->clock.now_ns, FRAG_EXPIRE_BUDGET);
     flush_local(r);
 }
 
@@ -381,7 +356,7 @@ uint64_t ws_receive_published(struct ws_receive *r)
 
 int64_t ws_receive_clock_ns(const struct ws_receive *r)
 {
-    return r->clock_ns;
+    return r->clock.now_ns;
 }
 
 void ws_receive_progress(struct ws_receive *r, uint64_t *done, uint64_t *total, bool *damaged)
@@ -404,7 +379,7 @@ struct ws_receive *ws_receive_init(void *mem, const struct ws_receive_config *cf
     uint8_t *at = (uint8_t *)mem + ws_align_up(sizeof(*r), 64);
     r->cfg = *cfg;
     r->counters = cfg->counters;
-    r->clock_ns = INT64_MIN;
+    r->clock.now_ns = INT64_MIN;
     ws_steer_init(&r->steer, at, cfg->copy_chunks, SOURCE_MARKS);
     at += ws_align_up(ws_steer_bytes(cfg->copy_chunks, SOURCE_MARKS), 64);
     r->cfg.frag.decode = &r->cfg.decode;

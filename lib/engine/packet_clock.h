@@ -23,8 +23,8 @@ static inline bool ws_packet_clock_is_far(int64_t a, int64_t b)
 
 /* Takes the stamp of the next packet; returns the clock for it. A jump of over a day must be
  * confirmed by the packet that follows: one damaged stamp would otherwise make every flow look idle
- * and cut all streams in two. next_ns is that packet's stamp, NULL where it is not known yet (then the
- * first packet after a jump still counts as of before). */
+ * and cut all streams in two. next_ns is that packet's stamp, NULL where it is not known yet (then
+ * the first packet after a jump still counts as of before). */
 static inline int64_t ws_packet_clock_advance(struct ws_packet_clock *c, int64_t ts_ns,
                                               const int64_t *next_ns)
 {

@@ -8,7 +8,7 @@
 
 #include "engine/packet_clock.h"
 
-#define S INT64_C(1000000000)
+#define S   INT64_C(1000000000)
 #define DAY WS_PACKET_CLOCK_JUMP_NS
 
 /* The clock of each packet of one burst. */
@@ -42,8 +42,8 @@ static void one_damaged_stamp(void **state)
     CHECK(4, 5 * S, 5 * S, 6 * S, 7 * S);
 }
 
-/* Two captures in one file: the first packet of the second one has its own time, or the flow that it
- * begins would be idle for the next packet. */
+/* Two captures in one file: the first packet of the second one has its own time, or the flow that
+ * it begins would be idle for the next packet. */
 static void a_real_jump(void **state)
 {
     (void)state;
@@ -71,10 +71,8 @@ static void jumps_in_a_row(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(never_backwards),
-        cmocka_unit_test(one_damaged_stamp),
-        cmocka_unit_test(a_real_jump),
-        cmocka_unit_test(a_jump_at_the_end_of_a_burst),
+        cmocka_unit_test(never_backwards), cmocka_unit_test(one_damaged_stamp),
+        cmocka_unit_test(a_real_jump),     cmocka_unit_test(a_jump_at_the_end_of_a_burst),
         cmocka_unit_test(jumps_in_a_row),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

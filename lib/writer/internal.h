@@ -93,11 +93,11 @@ struct ws_wfile {
     struct ws_wfile *lru_prev, *lru_next;
     uint64_t pend_bytes;
     uint32_t pend_first, pend_last; /* operations: offset in ch->mem / 32; 0 = none */
-    uint64_t inflight_end;          /* no request in flight reaches beyond */
     uint64_t end;                   /* highest byte written */
     uint64_t lost;
     uint64_t id;
-    uint32_t inflight;
+    bool inflight; /* a write is; never two */
+    bool flush;    /* the pending extents follow it */
     uint32_t name_count; /* c1, c2, ... appended to the name; 0 = none */
     int fd;
     int error; /* first error of this file */

@@ -239,12 +239,14 @@ static void gather(struct ws_wfile *f, struct ws_io_req *r)
     }
 }
 
-/* Writes all pending extents of f, in order. */
+/* Writes all pending extents of f, in order. A file has one write in flight at most and the rest follows when
+ * it has ended: so what is on disk at any moment, also after a kill -9, is what came first. */
 static void file_flush(struct ws_wfile *f)
 {
     struct ws_output *o = f->ch->out;
     struct ws_writer *w = o->w;
-    while (f->pend_first) {
+    f->flush = f->inflight;
+    while (f->pend_first && !f->inflight) {
         struct ws_io_req *r = ws_io_get(w);
         /* Getting a request may have completed others of f, and suspended the output. */
         if (!f->pend_first || !ws_out_may_try(o) || !file_open(f)) {
@@ -253,25 +255,22 @@ static void file_flush(struct ws_wfile *f)
             return;
         }
         gather(f, r);
-        /* Writes in flight are in no order: one that may touch the same bytes waits. */
-        while (f->inflight && r->off < f->inflight_end)
-            ws_io_reap(w, true);
         r->out = o;
         r->file = f;
         r->fd = f->fd;
-        f->inflight++;
-        f->inflight_end = WS_MAX(f->inflight_end, r->off + r->bytes);
+        f->inflight = true;
+        f->flush = true; /* until the list is seen to be empty */
         ws_io_submit(w, r);
     }
+    if (!f->pend_first)
+        f->flush = false;
 }
 
 void ws_tree_complete(struct ws_writer *w, struct ws_io_req *r, int error)
 {
     struct ws_wfile *f = r->file;
     struct ws_output *o = r->out;
-    f->inflight--;
-    if (f->inflight == 0)
-        f->inflight_end = 0;
+    f->inflight = false;
     f->end = WS_MAX(f->end, r->off + r->done);
     ws_count(&w->counters, WS_C_WRITE_BYTES, r->done);
     if (WS_LIKELY(!error)) {
@@ -289,6 +288,9 @@ void ws_tree_complete(struct ws_writer *w, struct ws_io_req *r, int error)
     }
     ws_io_release(r);
     ws_io_put(w, r);
+    /* Only io_uring's completions find something here: synchronous writes come back into file_flush(). */
+    if (w->uring && f->flush)
+        file_flush(f);
     if (f->closing)
         file_advance(f);
 }
@@ -367,7 +369,7 @@ static void file_finalise(struct ws_wfile *f)
 /* Moves a closing file on: when nothing is pending or in flight, it ends (f is gone then). */
 static void file_advance(struct ws_wfile *f)
 {
-    if (f->inflight == 0 && !f->pend_first)
+    if (!f->inflight && !f->pend_first)
         file_finalise(f);
 }
 

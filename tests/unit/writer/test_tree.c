@@ -197,9 +197,10 @@ static void test_gather(void **state)
         for (unsigned i = 0; i < FILES; i++)
             assert_int_equal(put(ch, id[i], k * sizeof(buf), buf, sizeof(buf)), 0);
     finish(&b, ch);
-    /* 570 KiB a file: two writes at 256 KiB and the rest */
+    /* 570 KiB a file: two writes at 256 KiB and the rest; while one is in flight more is gathered */
     assert_int_equal(bed_count(&b, WS_C_WRITE_BYTES), FILES * ROUNDS * sizeof(buf));
-    assert_int_equal(bed_count(&b, WS_C_WRITE_CALLS), FILES * 3);
+    assert_in_range(bed_count(&b, WS_C_WRITE_CALLS),
+                    backend == WS_BACKEND_URING ? FILES : FILES * 3, FILES * 3);
     bed_fini(&b);
 }
 

@@ -36,7 +36,7 @@
     X(UNDEC_TRUNC_IP, "undec_trunc_ip", "packets", "cut inside the IP header")                     \
     X(UNDEC_BAD_IP, "undec_bad_ip", "packets", "IP version, header length or total length invalid") \
     X(UNDEC_BAD_EXT, "undec_bad_ext", "packets", "IPv6 extension header chain invalid")            \
-    X(UNDEC_TRUNC_L4, "undec_trunc_l4", "packets", "too short for ports or the transport header")  \
+    X(UNDEC_TRUNC_L4, "undec_trunc_l4", "packets", "too short for ports or, on the wire, for the transport header")  \
     X(UNDEC_BAD_TCP, "undec_bad_tcp", "packets", "TCP data offset below 5 or past the end")        \
     X(UNDEC_BAD_UDP, "undec_bad_udp", "packets", "UDP length invalid")                             \
     X(UNDEC_BAD_TUNNEL, "undec_bad_tunnel", "packets", "tunnel header invalid")                    \

@@ -288,12 +288,15 @@ static void datagram_packet(struct ws_flow_stage *fs, struct ws_flow *f, const s
                         f->seen == 3 ? WS_FLOW_ANSWERED : WS_FLOW_UNANSWERED);
 }
 
-/* A fragment's frame whose flow is known: counted, but its payload comes with the datagram. */
-static void fragment_frame(struct ws_flow_stage *fs, struct ws_flow *f, const struct ws_packet *p)
+/* A frame that is counted in its flow and says nothing more: a fragment, whose payload comes with the datagram,
+ * or a TCP header that the snap length cut. */
+static void bare_frame(struct ws_flow_stage *fs, struct ws_flow *f, const struct ws_packet *p)
 {
     note_first(fs, f, p->dir, p->ordinal, p->ts_ns);
     account_frame(fs, f, p);
-    ws_flow_table_touch(fs->table, f, p->clock_ns, f->flow_class);
+    ws_flow_table_touch(fs->table, f, p->clock_ns,
+                        f->key.proto == 6 ? tcp_class(f, conn_of(fs, f))
+                                          : (enum ws_flow_class)f->flow_class);
 }
 
 static void flow_packet(struct ws_flow_stage *fs, struct ws_flow *f, uint32_t hash,
@@ -314,9 +317,11 @@ static void flow_packet(struct ws_flow_stage *fs, struct ws_flow *f, uint32_t ha
         open_flow(fs, f, p->dir, p->ordinal);
     }
     if (WS_UNLIKELY(p->flags & WS_PKT_FRAGMENT))
-        fragment_frame(fs, f, p);
+        bare_frame(fs, f, p);
     else if (WS_LIKELY(p->flags & WS_PKT_TCP))
         tcp_packet(fs, f, p);
+    else if (WS_UNLIKELY(f->key.proto == 6))
+        bare_frame(fs, f, p);
     else
         datagram_packet(fs, f, p);
 }

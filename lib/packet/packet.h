@@ -15,7 +15,7 @@
 /* What a packet is, in ws_packet.flags. */
 enum ws_packet_flag {
     WS_PKT_IP = 1u << 0,        /* an IP datagram was found: key, l3_off are valid */
-    WS_PKT_TCP = 1u << 1,       /* tcp fields are valid */
+    WS_PKT_TCP = 1u << 1,       /* tcp fields are valid: the whole fixed header is there */
     WS_PKT_UDP = 1u << 2,       /* UDP ports in key are valid */
     WS_PKT_FRAGMENT = 1u << 3,  /* (part of) an IP datagram in fragments: frag_* are valid */
     WS_PKT_DATAGRAM = 1u << 4,  /* put together from fragments: payload only, no frame of its own */

@@ -55,6 +55,17 @@ static uint8_t window_scale(const uint8_t *o, const uint8_t *end)
     return 0;
 }
 
+/* A header that the snap length cut. With its ports there the flow is known: a frame of it, but no
+ * segment (no WS_PKT_TCP), and none of its bytes are payload. */
+static enum ws_next cut_tcp(struct ws_cursor *c)
+{
+    const uint8_t *h = c->at;
+    if (ws_cursor_left(c) < 4 || c->wire < 20)
+        return ws_cursor_stop(c, WS_DECODE_TRUNC_L4);
+    ws_cursor_l4(c, c->wire);
+    return ws_cursor_flow(c, WS_IPPROTO_TCP, ws_load_be16(h), ws_load_be16(h + 2));
+}
+
 /* RFC 9293 section 3.1 */
 enum ws_next ws_decode_tcp(struct ws_cursor *c)
 {
@@ -62,7 +73,7 @@ enum ws_next ws_decode_tcp(struct ws_cursor *c)
     struct ws_packet *p = c->p;
     uint32_t left = ws_cursor_left(c);
     if (WS_UNLIKELY(left < 20))
-        return ws_cursor_stop(c, WS_DECODE_TRUNC_L4);
+        return cut_tcp(c);
     uint32_t header = (h[12] >> 4) * 4u;
     if (WS_UNLIKELY(header < 20 || header > c->wire))
         return ws_cursor_stop(c, WS_DECODE_BAD_TCP);

@@ -190,6 +190,37 @@ static void a_connection(void **state)
     end("open0 p0 p1 p0 d0@0:abc p1 d1@0:xy close(end):2+2");
 }
 
+/* Its ports tell the flow, in which the frame counts; its flags and bytes are nobody's. */
+static void a_cut_tcp_header(void **state)
+{
+    struct build b;
+    (void)state;
+    start(ALL, 16);
+    for (unsigned i = 0; i < 4; i++) {
+        build_start(&b);
+        build_text(&b, "never");
+        build_tcp(&b, i & 1 ? 80 : 1000, i & 1 ? 1000 : 80, 103, 500, i == 2 ? WS_TCP_RST : WS_TCP_ACK);
+        build_ip4(&b, i & 1 ? B4 : A4, i & 1 ? A4 : B4, 6);
+        build_ether(&b, 0x0800);
+        struct ws_packet p = build_packet(&b, 1);
+        const struct ws_packet *pp = &p;
+        p.cap_len = 14 + 20 + 4 + 5 * i; /* the last one lacks a byte */
+        p.ts_ns = p.clock_ns = bed.now_ns += 1000000;
+        p.ordinal = bed.ordinal++;
+        assert_int_equal(ws_decode(&p, &ws_decode_defaults), WS_DECODE_OK);
+        ws_flow_stage_burst(bed.fs, &pp, 1);
+        ws_count(&bed.counters, WS_C_RX_PACKETS, 1);
+        if (i == 1)
+            tcp(true, 1000, 99, 0, WS_TCP_SYN, "");
+    }
+    tcp(false, 1000, 499, 100, WS_TCP_SYN | WS_TCP_ACK, "");
+    tcp(true, 1000, 100, 500, WS_TCP_ACK, "abc");
+    end("open0 p0 p1 p0 p0 p1 p1 p0 d0@0:abc close(end):4+3");
+    assert_int_equal(ws_count_get(&bed.counters, WS_C_TCP_SEGMENTS), 3);
+    assert_int_equal(ws_count_get(&bed.counters, WS_C_PAYLOAD_SEEN), 3);
+    assert_int_equal(ws_count_get(&bed.counters, WS_C_UDP_BYTES), 0);
+}
+
 static void datagrams_and_other_frames(void **state)
 {
     struct build b;
@@ -327,6 +358,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(a_connection),
+        TEST(a_cut_tcp_header),
         TEST(datagrams_and_other_frames),
         TEST(a_selection_hides_the_rest),
         TEST(one_way),

@@ -165,8 +165,7 @@ static void snapped(void **state)
     assert_int_equal(p.payload_len, strlen(HELLO) - 5);
     assert_int_equal(p.payload_wire_len, strlen(HELLO));
     assert_int_equal(p.l4_len, 20 + strlen(HELLO) - 5);
-    /* Ports but no whole header. */
-    assert_int_equal(decode_with(&b, 1, &p, 14 + 20 + 8, &ws_decode_defaults), WS_DECODE_TRUNC_L4);
+    assert_int_equal(decode_with(&b, 1, &p, 14 + 20 + 3, &ws_decode_defaults), WS_DECODE_TRUNC_L4);
     assert_int_equal(decode_with(&b, 1, &p, 14 + 19, &ws_decode_defaults), WS_DECODE_TRUNC_IP);
     assert_int_equal(decode_with(&b, 1, &p, 13, &ws_decode_defaults), WS_DECODE_TRUNC_LINK);
     assert_int_equal(decode_with(&b, 1, &p, 0, &ws_decode_defaults), WS_DECODE_TRUNC_LINK);

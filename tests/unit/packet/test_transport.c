@@ -41,6 +41,32 @@ static void tcp_header_lengths(void **state)
     assert_int_equal(decode_as(&b, 228, &p), WS_DECODE_TRUNC_L4);
 }
 
+/* Ports but no whole header: a frame of its flow when the snap length cut it, and no segment. */
+static void tcp_header_cut(void **state)
+{
+    struct ws_packet whole;
+    (void)state;
+    inner4(&b);
+    decode_as(&b, 228, &whole);
+    for (uint32_t len = 4; len < 20; len++) {
+        assert_int_equal(decode_with(&b, 228, &p, 20 + len, &ws_decode_defaults), WS_DECODE_OK);
+        assert_int_equal(p.flags & (WS_PKT_IP | WS_PKT_TCP), WS_PKT_IP);
+        assert_memory_equal(&p.key, &whole.key, sizeof(p.key));
+        assert_int_equal(p.owner_hash, whole.owner_hash);
+        assert_int_equal(p.dir, whole.dir);
+        assert_int_equal(p.l4_len, len);
+        assert_int_equal(p.payload_len, 0);
+        assert_int_equal(p.payload_wire_len, 0);
+        assert_int_equal(p.tcp_flags, 0);
+    }
+    assert_int_equal(decode_with(&b, 228, &p, 20 + 3, &ws_decode_defaults), WS_DECODE_TRUNC_L4);
+    /* too short on the wire, snapped or not */
+    build_start(&b);
+    build_fill(&b, 0, 19);
+    build_ip4(&b, A4, B4, 6);
+    assert_int_equal(decode_with(&b, 228, &p, 20 + 10, &ws_decode_defaults), WS_DECODE_TRUNC_L4);
+}
+
 static uint8_t scale_of(const uint8_t *options, size_t len, uint8_t flags)
 {
     build_start(&b);
@@ -203,7 +229,8 @@ static void checksums(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(tcp_header_lengths), cmocka_unit_test(window_scale), cmocka_unit_test(udp),
+        cmocka_unit_test(tcp_header_lengths), cmocka_unit_test(tcp_header_cut),
+        cmocka_unit_test(window_scale),       cmocka_unit_test(udp),
         cmocka_unit_test(other_protocols),    cmocka_unit_test(checksums),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -125,7 +125,7 @@ static int add_output(struct run *r, const struct ws_output_config *oc, struct w
     int rc = ws_writer_add_output(w, oc, alloc_block, r, out, err, sizeof(err));
     if (rc < 0) {
         fprintf(stderr, "wirespool: %s%s\n", err, rc == -EEXIST ? " (--overwrite replaces it)" : "");
-        return 3;
+        return rc == -EINVAL ? 2 : 3; /* block sizes and the like are a matter of usage */
     }
     return 0;
 }

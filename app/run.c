@@ -23,6 +23,9 @@
 #include "source/port.h"
 #endif
 
+/* How long threads have to heed an abort. */
+#define ABORT_NS INT64_C(3000000000)
+
 /* The run that signals act on; set by the main thread around the engine's life. */
 static struct ws_engine *_Atomic signalled_engine;
 static volatile sig_atomic_t signals_seen;
@@ -146,14 +149,30 @@ static void stop_ports(struct run *r)
 #endif
 }
 
+/* An abort that a thread does not heed, because the kernel keeps it in a write to a pipe that nobody reads. */
+static void leave_if_stuck(struct run *r, int64_t *aborted_ns)
+{
+    struct ws_engine_gauges g;
+    ws_engine_gauges(r->engine, &g);
+    if (!g.aborted)
+        return;
+    if (!*aborted_ns)
+        *aborted_ns = steady_ns();
+    if (steady_ns() - *aborted_ns < ABORT_NS)
+        return;
+    fprintf(stderr, "wirespool: aborted: an output takes nothing any more: output is incomplete\n");
+    _exit(1);
+}
+
 /* Waits for the end with progress; stops after --duration. */
 static void watch(struct run *r)
 {
     struct progress progress;
-    int64_t start = steady_ns();
+    int64_t start = steady_ns(), aborted_ns = 0;
     progress_init(&progress, r->o->quiet);
     while (!ws_engine_wait(r->engine, 50000000)) {
         progress_update(&progress, r->engine);
+        leave_if_stuck(r, &aborted_ns);
         if (r->o->duration && steady_ns() - start >= r->o->duration)
             ws_engine_stop(r->engine);
     }

@@ -4,6 +4,7 @@
 #include "writer/internal.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -404,6 +405,8 @@ unsigned ws_writer_poll(struct ws_writer *w)
     fsync_interval(w);
     ws_io_kick(w);
     check_done(w);
+    if (work == 0 && w->in_flight)
+        sched_yield(); /* the kernel's own threads may need this CPU for the writes */
     return work + w->in_flight;
 }
 

@@ -174,6 +174,9 @@ enum ws_next ws_decode_mpls(struct ws_cursor *c);
 enum ws_next ws_decode_pppoe(struct ws_cursor *c);
 enum ws_next ws_decode_ppp(struct ws_cursor *c);
 enum ws_next ws_decode_hdlc(struct ws_cursor *c);
+/* seldom.c: */
+enum ws_next ws_decode_seldom_link(struct ws_cursor *c, uint16_t link_type);
+enum ws_next ws_decode_seldom_tag(struct ws_cursor *c);
 /* wlan.c: */
 enum ws_next ws_decode_wlan(struct ws_cursor *c);
 enum ws_next ws_decode_radiotap(struct ws_cursor *c);

@@ -123,7 +123,7 @@ enum ws_next ws_decode_link(struct ws_cursor *c, uint16_t link_type)
     case LINK_AVS:
         return ws_decode_prism(c);
     default:
-        return ws_cursor_stop(c, WS_DECODE_LINK_TYPE);
+        return ws_decode_seldom_link(c, link_type);
     }
 }
 
@@ -183,7 +183,7 @@ enum ws_next ws_decode_ethertype(struct ws_cursor *c)
         break;
     }
     if (c->type > TYPE_LLC_MAX)
-        return ws_cursor_stop(c, WS_DECODE_NON_IP);
+        return ws_decode_seldom_tag(c);
     ws_cursor_limit(c, c->type);
     return WS_NEXT_LLC;
 }

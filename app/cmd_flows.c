@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* wirespool flows: lists the conversations of captures. */
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,12 +38,18 @@ static int by_packets(const void *a, const void *b)
     return descending(x->packets[0] + x->packets[1], y->packets[0] + y->packets[1], x, y);
 }
 
+/* Stamps of a capture may go back: then the duration is 0. */
+static uint64_t duration_ns(const struct ws_flow_record *r)
+{
+    int64_t a = ws_flow_record_start_ns(r), b = ws_flow_record_end_ns(r);
+    return b > a ? (uint64_t)b - (uint64_t)a : 0;
+}
+
 static int by_duration(const void *a, const void *b)
 {
     const struct ws_flow_record *x = *(struct ws_flow_record *const *)a;
     const struct ws_flow_record *y = *(struct ws_flow_record *const *)b;
-    return descending((uint64_t)(ws_flow_record_end_ns(x) - ws_flow_record_start_ns(x)),
-                      (uint64_t)(ws_flow_record_end_ns(y) - ws_flow_record_start_ns(y)), x, y);
+    return descending(duration_ns(x), duration_ns(y), x, y);
 }
 
 static int by_start(const void *a, const void *b)
@@ -128,7 +133,7 @@ static void print_summary(const struct run *r, size_t conversations)
             s > 0 ? (double)bytes * 8 / s / 1e9 : 0);
 }
 
-static int print_flows(struct run *r, struct flow_list *l)
+static void print_flows(struct run *r, struct flow_list *l)
 {
     static int (*const order[])(const void *, const void *) = {
         [SORT_BYTES] = by_bytes,       [SORT_PACKETS] = by_packets, [SORT_START] = by_start,
@@ -137,22 +142,19 @@ static int print_flows(struct run *r, struct flow_list *l)
     const struct options *o = r->o;
     bool machine = o->json || o->csv;
     size_t n = keep_shown(l->rec, l->n, o->packets_min);
-    size_t shown = o->all || machine ? n : (size_t)WS_MIN(o->top, (uint64_t)n);
+    /* Machine output is whole and in order of FlowIDs unless something else was asked for. */
+    bool whole = o->all || (machine && o->top == WS_UNSET);
+    uint64_t top = o->top == WS_UNSET ? 50 : o->top;
+    size_t shown = whole ? n : (size_t)WS_MIN(top, (uint64_t)n);
+    int sort = o->sort >= 0 ? o->sort : machine && whole ? SORT_ID : SORT_BYTES;
 
-    /* Machine output is whole and in order of FlowIDs unless another order was asked for. */
-    qsort(l->rec, n, sizeof(struct ws_flow_record *),
-          order[machine && o->sort == SORT_BYTES ? SORT_ID : o->sort]);
+    qsort(l->rec, n, sizeof(struct ws_flow_record *), order[sort]);
     if (machine)
         print_lines(o, l->rec, shown);
     else
         print_table(l->rec, shown, n);
     if (!o->quiet && !machine)
         print_summary(r, n);
-    if (fflush(stdout) != 0 || ferror(stdout)) {
-        fprintf(stderr, "wirespool: standard output: %s\n", strerror(errno));
-        return 3;
-    }
-    return 0;
 }
 
 int cmd_flows(struct options *o)
@@ -163,6 +165,10 @@ int cmd_flows(struct options *o)
     char spool[32];
     int code = 0, verdict;
 
+    if (o->json && o->csv) {
+        fprintf(stderr, "wirespool flows: --json or --csv, not both\n");
+        return 2;
+    }
     if (o->flow.n) {
         if ((code = spool_stdin(o, spool, sizeof(spool))) || (code = first_pass_run(&fp, o)))
             return code;
@@ -181,7 +187,7 @@ int cmd_flows(struct options *o)
         verdict = run_verdict(&r);
         code = flow_list_gather(&l, &r);
         if (!code)
-            code = print_flows(&r, &l);
+            print_flows(&r, &l);
         code = WS_MAX(code, verdict);
     }
     flow_list_free(&l);

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Dispatch by subcommand. */
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "app/commands.h"
 #include "base/log.h"
@@ -91,11 +94,28 @@ static int run_command(const struct command_info *c, int argc, char **argv)
     return code;
 }
 
-int main(int argc, char **argv)
+/* Started with a standard stream closed, the next file opened would take its number, and messages would land in an
+ * output. The place is filled with what refuses the stream's use, as a closed one does. */
+static void fill_standard_streams(void)
+{
+    for (int fd = 0; fd < 3; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+            (void)!open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
+}
+
+/* What was printed must have arrived, whichever command printed it. */
+static int finish_stdout(int code)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return code;
+    fprintf(stderr, "wirespool: standard output: %s\n", strerror(errno));
+    return code ? code : 3;
+}
+
+static int dispatch(int argc, char **argv)
 {
     const char *word = argc > 1 ? argv[1] : "";
 
-    signal(SIGPIPE, SIG_IGN); /* a closed pipe is a write error: said, counted, and the exit code tells */
     if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0) {
         print_version();
         return 0;
@@ -115,4 +135,11 @@ int main(int argc, char **argv)
         fprintf(stderr, "wirespool: unknown command '%s'\n", word);
     print_usage(stderr);
     return 2;
+}
+
+int main(int argc, char **argv)
+{
+    fill_standard_streams();
+    signal(SIGPIPE, SIG_IGN); /* a closed pipe is a write error: said, counted, and the exit code tells */
+    return finish_stdout(dispatch(argc, argv));
 }

@@ -39,10 +39,10 @@ const struct ws_opt options_table[] = {
      "packets at or after: epoch seconds or 2026-01-31T12:00:00[.fraction][Z|+hh:mm]"},
     {"before", 0, WS_OPT_STRING, "TIME", CMD_ALL, AT(before), "packets before"},
     GROUP("Listing"),
-    {"top", 0, WS_OPT_U64, "N", CMD_FLOWS, AT(top), "show the N largest conversations (default 50)"},
+    {"top", 0, WS_OPT_U64, "N", CMD_FLOWS, AT(top), "show the first N conversations in the order of --sort (default 50; --json and --csv: all)"},
     {"all", 0, WS_OPT_FLAG, NULL, CMD_FLOWS, AT(all), "show all conversations"},
     {"sort", 0, WS_OPT_CHOICE, "bytes|packets|start|duration|id", CMD_FLOWS, AT(sort),
-     "order of the list (default bytes, largest first; start and id ascend)"},
+     "order of the list, largest first; start and id ascend (default bytes; all of --json and --csv: id)"},
     {"packets-min", 0, WS_OPT_U64, "N", CMD_FLOWS, AT(packets_min), "only conversations of at least N packets"},
     {"json", 0, WS_OPT_FLAG, NULL, CMD_ALL | CMD_REPAIR, AT(json), "results as JSON on standard output, an object a line"},
     {"csv", 0, WS_OPT_FLAG, NULL, CMD_FLOWS, AT(csv), "the list as CSV"},
@@ -151,7 +151,8 @@ static void set_defaults(struct options *o)
     memset(o, 0, sizeof(*o));
     o->workers = 1;
     o->writers = 1;
-    o->top = 50;
+    o->top = WS_UNSET;
+    o->sort = -1;
     o->holes_max = UINT64_C(1) << 30;
     o->blocks = 64;
     o->block_bytes = 1 << 20;

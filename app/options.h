@@ -19,6 +19,9 @@ enum command {
 
 enum stream_format { FORMAT_RAW, FORMAT_HEADERS, FORMAT_HEADERS32, FORMAT_CHUNKS, FORMAT_JSON, FORMAT_PCAP };
 
+/* A number that was not given. */
+#define WS_UNSET UINT64_MAX
+
 struct options {
     struct ws_opt_list input;  /* positionals and -r */
     char *filter;              /* words after "--", or -f; NULL = none (heap) */

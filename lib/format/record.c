@@ -305,6 +305,7 @@ struct field {
     X(TUNNEL, "tunnel", TEXT)                                                                      \
     X(TUNNEL_ID, "tunnel_id", COUNT)                                                               \
     X(FIRST_PACKET, "first_packet", COUNT)                                                         \
+    X(EVENTS, "events", TEXT)                                                                      \
     X(END, "end", TEXT)                                                                            \
     X(WORKER, "worker", COUNT)
 
@@ -367,6 +368,25 @@ static void set_proto(struct value *v, uint8_t proto)
     }
     ws_text_init(&t, v->buf, sizeof(v->buf));
     put_proto(&t, proto);
+    ws_text_end(&t);
+    set_text(v, v->buf);
+}
+
+/* By the bits of enum ws_tcp_event, with the names of ws_tcp_event_name(); what the history tells is left out. */
+static void set_events(struct value *v, uint8_t events)
+{
+    static const char *const name[8] = {
+        NULL, NULL, NULL, "rst_ignored", "overlap", "midstream", "far_segment", "syn_ignored",
+    };
+    struct ws_text t;
+    ws_text_init(&t, v->buf, sizeof(v->buf));
+    for (unsigned i = 0; i < WS_ARRAY_SIZE(name); i++) {
+        if (!(events >> i & 1) || !name[i])
+            continue;
+        if (t.len)
+            ws_text_putc(&t, ' ');
+        ws_text_puts(&t, name[i]);
+    }
     ws_text_end(&t);
     set_text(v, v->buf);
 }
@@ -486,6 +506,9 @@ static void get_value(struct value *v, enum field_id id, const struct ws_flow_re
         break;
     case F_FIRST_PACKET:
         set_count(v, WS_MIN(r->first_ordinal[0], r->first_ordinal[1]) + 1);
+        break;
+    case F_EVENTS:
+        set_events(v, r->tcp_events);
         break;
     case F_END:
         set_text(v, r->end);

@@ -91,7 +91,10 @@ static void json_sparse(void **state)
     r.stream_bytes[0] = r.stream_bytes[1] = WS_RECORD_UNKNOWN;
     r.ip_bytes[1] = 77;
     r.worker = 0;
+    r.tcp_events = 0xff;
     json_t *j = parse(&r, NULL);
+    assert_string_equal(json_string_value(json_object_get(j, "events")),
+                        "rst_ignored overlap midstream far_segment syn_ignored");
     assert_null(json_object_get(j, "resp_flow_id"));
     assert_null(json_object_get(j, "community_id"));
     assert_null(json_object_get(j, "resp_ip_bytes"));

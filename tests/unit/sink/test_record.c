@@ -62,6 +62,28 @@ static void a_tcp_flow(void **state)
     s->ops->destroy(s);
 }
 
+/* The rows name events as lib/tcp does: each alone, but for what the history tells. */
+static void event_names(void **state)
+{
+    const unsigned told = 1u << WS_TCP_EV_ESTABLISHED | 1u << WS_TCP_EV_FIN | 1u << WS_TCP_EV_RST;
+    (void)state;
+    for (unsigned ev = 0; ev < WS_TCP_EV_EVENTS; ev++) {
+        struct ws_flow_record r = {.key.proto = 6, .tcp_events = (uint8_t)(1u << ev)};
+        char line[WS_RECORD_LINE_MAX];
+        struct ws_text t;
+        ws_text_init(&t, line, sizeof(line));
+        ws_record_json(&t, &r, NULL);
+        ws_text_end(&t);
+        json_t *j = json_loads(line, 0, NULL);
+        const char *name = json_string_value(json_object_get(j, "events"));
+        if (told >> ev & 1)
+            assert_null(name);
+        else
+            assert_string_equal(name, ws_tcp_event_name((enum ws_tcp_event)ev));
+        json_decref(j);
+    }
+}
+
 static void datagram_states(void **state)
 {
     static const struct {
@@ -225,7 +247,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_tcp_flow), cmocka_unit_test(datagram_states),   cmocka_unit_test(caps),
-        cmocka_unit_test(live_json),  cmocka_unit_test(live_csv_own_file),
+        cmocka_unit_test(live_json),  cmocka_unit_test(live_csv_own_file), cmocka_unit_test(event_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -171,7 +171,7 @@ static void handle_decoded(struct ws_receive *r, struct ws_packet *p, bool burst
                 emit(r, p, owner_of(r, p));
             else
                 emit_now(r, p);
-        } else if (!(p->flags & WS_PKT_FILTERED)) {
+        } else {
             ws_frag_push(r->frag, p);
         }
         return;

@@ -61,6 +61,7 @@ struct entry {
     uint32_t newer, older; /* in the age list of its state */
     bool done;             /* whole and handed out: lingers */
     bool known;            /* the flow is known: flow, owner_hash and dir are valid */
+    bool filtered;         /* a filter refused some fragment: the datagram is not to be shown */
     uint8_t dir;
     uint8_t proto; /* of the payload */
     uint32_t owner_hash;
@@ -427,7 +428,7 @@ static void show(struct ws_frag *f, struct entry *e, const struct ws_packet *p,
     } else if (p->flags & WS_PKT_FLOW_KNOWN) {
         q.owner_hash = ws_toeplitz_owner(&q.key);
         f->ops.frame(f->user, &q);
-    } else {
+    } else if (!(p->flags & WS_PKT_FILTERED)) {
         f->ops.frame(f->user, &q);
         if (!e || e->done) {
             f->ops.lost(f->user, 1, cause);
@@ -489,6 +490,7 @@ static void complete(struct ws_frag *f, uint32_t i, const struct ws_packet *p)
     struct entry *e = entry_at(f, i);
     uint32_t len = WS_MIN(e->total, e->bytes.cut), total = e->total;
     uint8_t proto = e->proto;
+    bool filtered = e->filtered;
     ws_count(f->counters, WS_C_FRAG_DATAGRAMS, 1);
     ws_frag_bytes_copy(&e->bytes, &f->chunks, len, f->datagram);
     enum ws_decode_status status = WS_DECODE_OK;
@@ -512,7 +514,7 @@ static void complete(struct ws_frag *f, uint32_t i, const struct ws_packet *p)
     /* From here on a fragment inside the datagram may be pushed: e may go, the buffer be reused. */
     f->carry = frames;
     struct ws_packet whole = *p;
-    whole.flags |= WS_PKT_DATAGRAM;
+    whole.flags |= WS_PKT_DATAGRAM | (filtered ? WS_PKT_FILTERED : 0u);
     f->ops.datagram(f->user, &whole, proto, f->datagram, len, total);
     if (f->carry.count) {
         ws_count(f->counters, WS_C_FRAG_INVALID, f->carry.count);
@@ -559,6 +561,7 @@ void ws_frag_push(struct ws_frag *f, const struct ws_packet *p)
 
     struct ws_frag_change change;
     e->fragments++;
+    e->filtered |= (p->flags & WS_PKT_FILTERED) != 0;
     if (ws_frag_bytes_put(&e->bytes, &f->chunks, &f->runs, &piece, f->cfg.overlap, reclaim, f,
                           &change) != 0) {
         if (p->flags & WS_PKT_FLOW_KNOWN && !e->known)

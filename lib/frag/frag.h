@@ -32,7 +32,10 @@ extern const struct ws_frag_config ws_frag_defaults;
  * - WS_PKT_FRAGMENT without FLOW_KNOWN: the frame of the pushed fragment, flow not known (yet);
  *   (it will be seen again RELEASED, or in lost() below)
  * - WS_PKT_DATAGRAM: a whole datagram, to be counted as payload, not as a frame; not decoded yet:
- *   the receiver calls ws_decode_datagram() with the given bytes. */
+ *   the receiver calls ws_decode_datagram() with the given bytes.
+ * Fragments that a filter refused (WS_PKT_FILTERED) take part, so that flows are numbered alike with and without the
+ * filter; their frames keep the flag, come only once the flow is known, and are never held or lost. A datagram with such
+ * a fragment has the flag too. */
 struct ws_frag_ops {
     void (*frame)(void *user, const struct ws_packet *p);
     void (*datagram)(void *user, const struct ws_packet *p, uint8_t proto, const uint8_t *l4,

@@ -55,15 +55,16 @@ static uint8_t window_scale(const uint8_t *o, const uint8_t *end)
     return 0;
 }
 
-/* A header that the snap length cut. With its ports there the flow is known: a frame of it, but no
- * segment (no WS_PKT_TCP), and none of its bytes are payload. */
-static enum ws_next cut_tcp(struct ws_cursor *c)
+/* A header of at least hdr_min bytes that the snap length cut. With its ports there the flow is
+ * known: a frame of it, but no segment or datagram (no WS_PKT_TCP, no WS_PKT_UDP), and none of its
+ * bytes are payload. */
+static enum ws_next cut_header(struct ws_cursor *c, uint8_t proto, uint32_t hdr_min)
 {
     const uint8_t *h = c->at;
-    if (ws_cursor_left(c) < 4 || c->wire < 20)
+    if (ws_cursor_left(c) < 4 || c->wire < hdr_min)
         return ws_cursor_stop(c, WS_DECODE_TRUNC_L4);
     ws_cursor_l4(c, c->wire);
-    return ws_cursor_flow(c, WS_IPPROTO_TCP, ws_load_be16(h), ws_load_be16(h + 2));
+    return ws_cursor_flow(c, proto, ws_load_be16(h), ws_load_be16(h + 2));
 }
 
 /* RFC 9293 section 3.1 */
@@ -73,7 +74,7 @@ enum ws_next ws_decode_tcp(struct ws_cursor *c)
     struct ws_packet *p = c->p;
     uint32_t left = ws_cursor_left(c);
     if (WS_UNLIKELY(left < 20))
-        return cut_tcp(c);
+        return cut_header(c, WS_IPPROTO_TCP, 20);
     uint32_t header = (h[12] >> 4) * 4u;
     if (WS_UNLIKELY(header < 20 || header > c->wire))
         return ws_cursor_stop(c, WS_DECODE_BAD_TCP);
@@ -98,7 +99,7 @@ static enum ws_next decode_udp(struct ws_cursor *c)
     const uint8_t *h = c->at;
     struct ws_packet *p = c->p;
     if (ws_cursor_left(c) < 8)
-        return ws_cursor_stop(c, WS_DECODE_TRUNC_L4);
+        return cut_header(c, WS_IPPROTO_UDP, 8);
     uint32_t len = ws_load_be16(h + 4);
     if (len == 0 && c->unsized)
         len = c->wire; /* a jumbogram (RFC 2675 section 4) or offload */

@@ -67,6 +67,30 @@ static void tcp_header_cut(void **state)
     assert_int_equal(decode_with(&b, 228, &p, 20 + 10, &ws_decode_defaults), WS_DECODE_TRUNC_L4);
 }
 
+static void udp_header_cut(void **state)
+{
+    struct ws_packet whole;
+    (void)state;
+    build_start(&b);
+    build_text(&b, HELLO);
+    build_udp(&b, 1000, 53);
+    build_ip4(&b, A4, B4, 17);
+    decode_as(&b, 228, &whole);
+    for (uint32_t len = 4; len < 8; len++) {
+        assert_int_equal(decode_with(&b, 228, &p, 20 + len, &ws_decode_defaults), WS_DECODE_OK);
+        assert_int_equal(p.flags & (WS_PKT_IP | WS_PKT_UDP), WS_PKT_IP);
+        assert_memory_equal(&p.key, &whole.key, sizeof(p.key));
+        assert_int_equal(p.l4_len, len);
+        assert_int_equal(p.payload_len, 0);
+        assert_int_equal(p.payload_wire_len, 0);
+    }
+    assert_int_equal(decode_with(&b, 228, &p, 20 + 3, &ws_decode_defaults), WS_DECODE_TRUNC_L4);
+    build_start(&b);
+    build_fill(&b, 0, 7);
+    build_ip4(&b, A4, B4, 17);
+    assert_int_equal(decode_with(&b, 228, &p, 20 + 5, &ws_decode_defaults), WS_DECODE_TRUNC_L4);
+}
+
 static uint8_t scale_of(const uint8_t *options, size_t len, uint8_t flags)
 {
     build_start(&b);
@@ -230,6 +254,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tcp_header_lengths), cmocka_unit_test(tcp_header_cut),
+        cmocka_unit_test(udp_header_cut),
         cmocka_unit_test(window_scale),       cmocka_unit_test(udp),
         cmocka_unit_test(other_protocols),    cmocka_unit_test(checksums),
     };

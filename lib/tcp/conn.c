@@ -350,7 +350,7 @@ void ws_conn_rst(struct ws_tcp_ctx *x, unsigned dir)
             high += WS_MAX(p->window, (uint32_t)WS_TCP_WINDOW_MIN);
         valid = pos >= low && pos <= high;
         if (valid && pos > d->top)
-            d->top = pos; /* up to here nothing that comes is new (see ws_tcp_payload) */
+            d->top = pos; /* up to here nothing that comes is new (take_payload() in push.c asks) */
     } else if (d->flags & DIR_ACKRAW) {
         int32_t off = ws_seq_diff(m->seq, d->ack_raw);
         uint32_t window = WS_MAX(p->window, (uint32_t)WS_TCP_WINDOW_MIN);
@@ -387,7 +387,9 @@ static void begin_hold(struct ws_tcp_ctx *x, unsigned dir)
     if (!(cfg->want & WS_TCP_TRACK) || cfg->midstream_ns <= 0 || !cfg->midstream_bytes)
         return;
     set_flags(d, DIR_HOLD, DIR_STARTED);
-    d->hold_until_ns = x->seg->meta.ts_ns + cfg->midstream_ns;
+    /* stamps of damaged files may be anything */
+    if (__builtin_add_overflow(x->seg->meta.ts_ns, cfg->midstream_ns, &d->hold_until_ns))
+        d->hold_until_ns = INT64_MAX;
 }
 
 void ws_conn_ack(struct ws_tcp_ctx *x, unsigned dir)

@@ -103,6 +103,7 @@ int plan_engine(struct ws_engine_config *cfg, const struct options *o, enum comm
     cfg->flow.timeout_ns[WS_FLOW_ESTABLISHED] = idle ? idle : 3600 * NS_PER_S;
 
     cfg->tcp = ws_tcp_defaults;
+    cfg->tcp.seed = (uint32_t)random_seed();
     cfg->tcp.overlap = (enum ws_overlap)o->overlap;
     if (o->held_max)
         cfg->tcp.bytes_max = o->held_max;

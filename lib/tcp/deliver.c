@@ -119,12 +119,48 @@ static void trim_run(struct ws_tcp_ctx *x, unsigned dir, struct ws_tcp_run *r)
 }
 
 /* Holds the run; returns whether all of it is dealt with. Keeps the gauge. */
-static bool hold_run(struct ws_tcp *t, struct ws_tcp_dir *d, struct ws_tcp_run *r)
+static bool hold_run(struct ws_tcp_ctx *x, unsigned dir, struct ws_tcp_run *r)
 {
+    struct ws_tcp *t = x->t;
+    struct ws_tcp_dir *d = &x->c->dir[dir];
+    const struct ws_held_owner owner = {.conn = x->c, .flow = x->flow, .dir = dir};
     uint32_t before = d->held_bytes;
+    r->owner = &owner;
+    r->own_cap = false;
     bool done = ws_overlap_hold(t, d, r);
+    r->owner = NULL;
     ws_tcp_note(t, WS_C_PAYLOAD_HELD, (uint64_t)d->held_bytes - before);
     return done;
+}
+
+/* Lets a direction give up its oldest hole: up to the first thing held. Frees a node at least. */
+static void give_up_hole(struct ws_tcp_ctx *x, unsigned dir)
+{
+    struct ws_tcp_dir *d = &x->c->dir[dir];
+    if (d->flags & DIR_SYNDATA) {
+        d->flags &= (uint16_t)~DIR_SYNDATA;
+        ws_deliver_drop_from(x->t, d, 0, WS_C_REFUSED_CAP);
+        d->top = d->base;
+        return;
+    }
+    if (d->flags & DIR_HOLD)
+        ws_deliver_start(x, dir);
+    if (!d->head)
+        return;
+    ws_deliver_gap(x, dir, ws_held_node(&x->t->pool, d->head)->pos, WS_GAP_CAP);
+    ws_deliver_drain(x, dir);
+}
+
+/* The pool is out: the direction that has been holding for longest makes room. False: it is dir
+ * itself, or none holds anything. */
+static bool make_room(struct ws_tcp_ctx *x, unsigned dir)
+{
+    const struct ws_held_owner *o = ws_held_oldest(&x->t->pool);
+    if (!o || (o->conn == x->c && o->dir == dir))
+        return false;
+    struct ws_tcp_ctx other = {.t = x->t, .c = o->conn, .flow = o->flow};
+    give_up_hole(&other, o->dir);
+    return true;
 }
 
 void ws_deliver_run(struct ws_tcp_ctx *x, unsigned dir, struct ws_tcp_run *r)
@@ -140,11 +176,13 @@ void ws_deliver_run(struct ws_tcp_ctx *x, unsigned dir, struct ws_tcp_run *r)
                 break;
             }
         }
-        if (r->from >= r->to || hold_run(t, d, r))
+        if (r->from >= r->to || hold_run(x, dir, r))
             break;
         /* A cap. A hole without bytes is not worth a gap: forget its cause. */
         if (!r->data)
             break;
+        if (!r->own_cap && make_room(x, dir))
+            continue;
         if (d->flags & DIR_SYNDATA) {
             ws_tcp_note(t, WS_C_REFUSED_CAP, r->to - r->from);
             break;

@@ -2,6 +2,7 @@
 /* The pool and the ordered set of held segments (held.h). */
 #include "tcp/held.h"
 
+#include <assert.h>
 #include <string.h>
 
 static uint32_t cells_for(const struct ws_tcp_config *cfg)
@@ -22,6 +23,11 @@ static size_t nodes_bytes(const struct ws_tcp_config *cfg)
     return ws_align_up(((size_t)nodes_for(cfg) + 1) * sizeof(struct ws_held_node), WS_CACHE_LINE);
 }
 
+static size_t owners_bytes(const struct ws_tcp_config *cfg)
+{
+    return ws_align_up(((size_t)nodes_for(cfg) + 1) * sizeof(struct ws_held_owner), WS_CACHE_LINE);
+}
+
 static size_t links_bytes(const struct ws_tcp_config *cfg)
 {
     return ws_align_up(((size_t)cells_for(cfg) + 1) * sizeof(uint32_t), WS_CACHE_LINE);
@@ -29,21 +35,24 @@ static size_t links_bytes(const struct ws_tcp_config *cfg)
 
 size_t ws_held_pool_bytes(const struct ws_tcp_config *cfg)
 {
-    return nodes_bytes(cfg) + links_bytes(cfg) + (size_t)cells_for(cfg) * WS_HELD_CELL;
+    return nodes_bytes(cfg) + owners_bytes(cfg) + links_bytes(cfg) +
+           (size_t)cells_for(cfg) * WS_HELD_CELL;
 }
 
 void ws_held_pool_init(struct ws_held_pool *p, void *mem, const struct ws_tcp_config *cfg)
 {
-    uint8_t *m = mem;
+    uint8_t *owners = (uint8_t *)mem + nodes_bytes(cfg), *links = owners + owners_bytes(cfg);
     *p = (struct ws_held_pool){
         .nodes = (struct ws_held_node *)mem,
-        .cell_next = (uint32_t *)(void *)(m + nodes_bytes(cfg)),
-        .cells = m + nodes_bytes(cfg) + links_bytes(cfg),
+        .owners = (struct ws_held_owner *)(void *)owners,
+        .cell_next = (uint32_t *)(void *)links,
+        .cells = links + links_bytes(cfg),
         .nodes_max = nodes_for(cfg),
         .cells_max = cells_for(cfg),
         .nodes_fresh = 1,
         .cells_fresh = 1,
-        .rng = UINT32_C(0x9e3779b9),
+        .owners_fresh = 1,
+        .rng = cfg->seed ? cfg->seed : UINT32_C(0x9e3779b9), /* not 0: it would stay 0 */
     };
 }
 
@@ -186,7 +195,35 @@ static void node_put(struct ws_held_pool *p, uint32_t i)
     p->nodes_used--;
 }
 
-/* xorshift32 (Marsaglia 2003): priorities that arrival order cannot steer. */
+/* Owners: at most one a node, so that there is always a free one for the first node. */
+
+static uint32_t owner_get(struct ws_held_pool *p, const struct ws_held_owner *like)
+{
+    struct ws_held_owner *o = p->owners;
+    uint32_t i = p->owners_free;
+    if (i)
+        p->owners_free = o[i].newer;
+    else
+        i = p->owners_fresh++;
+    o[i] = *like;
+    o[i].newer = 0;
+    o[i].older = o[0].older;
+    o[o[0].older].newer = i;
+    o[0].older = i;
+    return i;
+}
+
+static void owner_put(struct ws_held_pool *p, uint32_t i)
+{
+    struct ws_held_owner *o = p->owners;
+    o[o[i].older].newer = o[i].newer;
+    o[o[i].newer].older = o[i].older;
+    o[i].newer = p->owners_free;
+    p->owners_free = i;
+}
+
+/* xorshift32 (Marsaglia 2003): priorities that a sender who does not know the seed cannot foresee.
+ */
 static uint32_t next_prio(struct ws_held_pool *p)
 {
     uint32_t x = p->rng;
@@ -331,6 +368,7 @@ uint32_t ws_held_add(struct ws_held_pool *p, struct ws_tcp_dir *d, uint32_t succ
         .meta = *w->meta,
         .kind = (uint8_t)w->kind,
         .cause = (uint8_t)w->cause,
+        .owner = d->head ? p->nodes[d->head].owner : owner_get(p, w->owner),
     };
     treap_insert(p, &d->root, i);
     list_insert(p, d, i, succ);
@@ -347,6 +385,8 @@ void ws_held_remove(struct ws_held_pool *p, struct ws_tcp_dir *d, uint32_t i)
     chain_put(p, n->cell);
     account(p, d, n, 0, n->len);
     d->held_nodes--;
+    if (!d->head)
+        owner_put(p, n->owner);
     node_put(p, i);
 }
 
@@ -377,6 +417,44 @@ void ws_held_cut_back(struct ws_held_pool *p, struct ws_tcp_dir *d, uint32_t i, 
     uint32_t at, cell = cell_at(p, n, n->len - 1, &at);
     chain_put(p, p->cell_next[cell]);
     p->cell_next[cell] = 0;
+}
+
+/* Puts len bytes behind those of node n. Its caller has just freed as many cells as that can need.
+ */
+static void append(struct ws_held_pool *p, struct ws_held_node *n, const uint8_t *data,
+                   uint32_t len)
+{
+    uint32_t at, last = cell_at(p, n, n->len - 1, &at), here = WS_MIN(len, WS_HELD_CELL - 1 - at);
+    memcpy(cell_data(p, last) + at + 1, data, here);
+    if (len > here) {
+        uint32_t more = chain_get(p, len - here);
+        assert(more);
+        p->cell_next[last] = more;
+        chain_fill(p, more, data + here, len - here);
+    }
+}
+
+bool ws_held_join(struct ws_held_pool *p, struct ws_tcp_dir *d, uint32_t i)
+{
+    struct ws_held_node *a = &p->nodes[i];
+    const uint32_t next = a->next;
+    if (!next)
+        return false;
+    const struct ws_held_node b = p->nodes[next];
+    const uint64_t most = a->kind == WS_HELD_DATA ? WS_HELD_PIECE : UINT32_MAX / 2;
+    if (b.pos != ws_held_end(a) || b.kind != a->kind || a->kind == WS_HELD_HOLE ||
+        (uint64_t)a->len + b.len > most)
+        return false;
+    uint8_t bytes[WS_HELD_PIECE];
+    if (b.kind == WS_HELD_DATA)
+        ws_held_copy(p, next, 0, b.len, bytes);
+    ws_held_remove(p, d, next);
+    if (b.kind == WS_HELD_DATA)
+        append(p, a, bytes, b.len);
+    account(p, d, a, b.len, 0);
+    a->len += b.len;
+    a->seg_len = (uint32_t)(WS_MAX(a->seg_pos + a->seg_len, b.seg_pos + b.seg_len) - a->seg_pos);
+    return true;
 }
 
 bool ws_held_carve(struct ws_held_pool *p, struct ws_tcp_dir *d, uint32_t i, uint64_t from,

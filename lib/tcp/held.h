@@ -37,16 +37,28 @@ struct ws_held_node {
     uint16_t cell_off;
     uint8_t kind;  /* enum ws_held_kind */
     uint8_t cause; /* enum ws_gap_cause of a WS_HELD_HOLE */
+    uint32_t owner;
+};
+static_assert(sizeof(struct ws_held_node) == 88, "touched for each held segment");
+
+/* A direction that holds something; listed from the one that has been for longest. */
+struct ws_held_owner {
+    struct ws_tcp_conn *conn;
+    void *flow;
+    uint32_t newer, older; /* newer also links the free list */
+    unsigned dir;
 };
 
 struct ws_held_pool {
-    struct ws_held_node *nodes; /* nodes_max + 1; [0] unused */
-    uint32_t *cell_next;        /* cells_max + 1 */
+    struct ws_held_node *nodes;   /* nodes_max + 1; [0] unused */
+    struct ws_held_owner *owners; /* nodes_max + 1; [0]: newer = the oldest, older = the newest */
+    uint32_t *cell_next;          /* cells_max + 1 */
     uint8_t *cells;
     uint32_t nodes_max, cells_max;
     uint32_t nodes_used, cells_used;   /* in use now */
     uint32_t nodes_fresh, cells_fresh; /* never used yet begin here: memory is touched as needed */
     uint32_t nodes_free, cells_free;   /* free lists */
+    uint32_t owners_fresh, owners_free;
     uint32_t rng;
     uint64_t bytes; /* payload bytes held (holes do not count) */
 };
@@ -59,6 +71,7 @@ struct ws_held_new {
     enum ws_held_kind kind;
     enum ws_gap_cause cause;
     const struct ws_tcp_meta *meta;
+    const struct ws_held_owner *owner; /* conn, flow, dir of d; read when d holds nothing yet */
 };
 
 /* Bytes that a pool for cfg needs. */
@@ -85,6 +98,12 @@ static inline uint32_t ws_held_after(const struct ws_held_pool *p, uint32_t i)
     return p->nodes[i].next;
 }
 
+/* The direction that has been holding for longest, or NULL. */
+static inline const struct ws_held_owner *ws_held_oldest(const struct ws_held_pool *p)
+{
+    return p->owners[0].newer ? &p->owners[p->owners[0].newer] : NULL;
+}
+
 /* Adds a node (len 1..WS_HELD_PIECE, overlapping no other) before node succ (0: at the end).
  * Returns its index, or 0 when the pool has no node or cells left: nothing is changed then. */
 uint32_t ws_held_add(struct ws_held_pool *p, struct ws_tcp_dir *d, uint32_t succ,
@@ -96,6 +115,11 @@ void ws_held_remove(struct ws_held_pool *p, struct ws_tcp_dir *d, uint32_t i);
 /* Cuts the first or last k bytes (k < len) off node i. */
 void ws_held_cut_front(struct ws_held_pool *p, struct ws_tcp_dir *d, uint32_t i, uint32_t k);
 void ws_held_cut_back(struct ws_held_pool *p, struct ws_tcp_dir *d, uint32_t i, uint32_t k);
+
+/* Makes one node of i and the one behind it, with i's metadata, if both hold bytes or both are
+ * ranges, touch, and are not too long together. Returns whether it did; the node behind is gone
+ * then. */
+bool ws_held_join(struct ws_held_pool *p, struct ws_tcp_dir *d, uint32_t i);
 
 /* Makes room for [from, to) inside node i: what lies before stays, what lies behind moves to a new
  * node. Returns false, with nothing changed, when that needs a node and there is none. When all of

@@ -16,6 +16,7 @@ enum {
         16, /* the same when they acknowledge nothing that the peer can have sent */
     WS_TCP_FAR_NEAR = 1 << 20, /* "near", in bytes */
     WS_TCP_WINDOW_MIN = 65535, /* assumed where no window was seen */
+    WS_TCP_COVER_MAX = 32,     /* held nodes under one segment from which on they are joined */
 };
 
 /* ws_tcp_dir.flags */
@@ -130,8 +131,10 @@ struct ws_tcp_run {
     const uint8_t *data;       /* the byte of position seg_from, NULL for a hole */
     enum ws_gap_cause cause;   /* of a hole */
     const struct ws_tcp_meta *meta;
-    bool placed;   /* some of it has been: the rest are later pieces */
-    bool differed; /* out: some range had other bytes before */
+    const struct ws_held_owner *owner; /* whose it is, when it is held */
+    bool placed;                       /* some of it has been: the rest are later pieces */
+    bool differed;                     /* out: some range had other bytes before */
+    bool own_cap; /* out: what ran out was a cap of the direction, not the pool */
 };
 /* Holds what of *r is to be held under the policy, and moves r->from on over what is dealt with.
  * Returns false when the pool or a cap of the direction ran out before r->to. */

@@ -65,6 +65,25 @@ static enum ws_held_kind kind_of(const struct ws_tcp *t, const struct ws_tcp_run
     return t->cfg.want & WS_TCP_WANT_DATA ? WS_HELD_DATA : WS_HELD_RANGE;
 }
 
+/* The node before succ (0: the last one), or 0. */
+static uint32_t node_before(const struct ws_tcp *t, const struct ws_tcp_dir *d, uint32_t succ)
+{
+    if (!d->head || succ == d->head)
+        return 0;
+    return ws_held_node(&t->pool, succ ? succ : d->head)->prev;
+}
+
+/* A run that covers very many nodes joins them as it goes, so that the next one finds few. */
+static void join_before(struct ws_tcp *t, struct ws_tcp_dir *d, uint32_t succ)
+{
+    for (unsigned n = 0; n < 2;
+         n++) { /* a step leaves two at most: what filled a hole, and a node */
+        uint32_t last = node_before(t, d, succ), other = last ? node_before(t, d, last) : 0;
+        if (!other || !ws_held_join(&t->pool, d, other))
+            return;
+    }
+}
+
 /* Grows the node before succ, or succ, over [r->from, to) when that is a range without bytes: they
  * are only counted, so a long out-of-order run needs one node. */
 static bool extend_range(struct ws_tcp *t, struct ws_tcp_dir *d, uint32_t succ,
@@ -72,9 +91,8 @@ static bool extend_range(struct ws_tcp *t, struct ws_tcp_dir *d, uint32_t succ,
 {
     const uint32_t most = UINT32_MAX / 2, len = (uint32_t)(to - r->from);
     struct ws_held_node *after = succ ? ws_held_node(&t->pool, succ) : NULL;
-    struct ws_held_node *before = NULL;
-    if (d->head && succ != d->head)
-        before = ws_held_node(&t->pool, ws_held_node(&t->pool, succ ? succ : d->head)->prev);
+    uint32_t pred = node_before(t, d, succ);
+    struct ws_held_node *before = pred ? ws_held_node(&t->pool, pred) : NULL;
 
     if (before && before->kind == WS_HELD_RANGE && ws_held_end(before) == r->from &&
         before->len < most) {
@@ -103,8 +121,9 @@ static bool hold_free(struct ws_tcp *t, struct ws_tcp_dir *d, uint32_t succ, str
         uint32_t len = (uint32_t)WS_MIN(to - r->from, most);
         struct ws_tcp_meta meta = *r->meta;
         meta.piece = r->placed;
-        if (d->held_nodes >= t->cfg.dir_nodes_max ||
-            (kind == WS_HELD_DATA && d->held_bytes + (uint64_t)len > t->cfg.dir_bytes_max))
+        r->own_cap = d->held_nodes >= t->cfg.dir_nodes_max ||
+                     (kind == WS_HELD_DATA && d->held_bytes + (uint64_t)len > t->cfg.dir_bytes_max);
+        if (r->own_cap)
             return false;
         struct ws_held_new w = {
             .pos = r->from,
@@ -115,6 +134,7 @@ static bool hold_free(struct ws_tcp *t, struct ws_tcp_dir *d, uint32_t succ, str
             .kind = kind,
             .cause = r->cause,
             .meta = &meta,
+            .owner = r->owner,
         };
         if (!ws_held_add(&t->pool, d, succ, &w))
             return false;
@@ -127,7 +147,7 @@ static bool hold_free(struct ws_tcp *t, struct ws_tcp_dir *d, uint32_t succ, str
 bool ws_overlap_hold(struct ws_tcp *t, struct ws_tcp_dir *d, struct ws_tcp_run *r)
 {
     uint32_t i = ws_held_find(&t->pool, d, r->from);
-    while (r->from < r->to) {
+    for (unsigned steps = 0; r->from < r->to; steps++) {
         struct ws_held_node *n = i ? ws_held_node(&t->pool, i) : NULL;
         if (!n || n->pos >= r->to)
             return hold_free(t, d, i, r, r->to);
@@ -153,6 +173,11 @@ bool ws_overlap_hold(struct ws_tcp *t, struct ws_tcp_dir *d, struct ws_tcp_run *
             r->from = to;
         }
         i = after;
+        if (WS_UNLIKELY(steps >= WS_TCP_COVER_MAX)) {
+            if (!r->data) /* a hole between so many pieces: what caused it is forgotten */
+                r->from = r->to;
+            join_before(t, d, i);
+        }
     }
     return true;
 }

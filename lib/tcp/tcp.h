@@ -96,6 +96,8 @@ struct ws_tcp_config {
     uint64_t midstream_bytes; /* hold a midstream direction's delivery up to these bytes, */
     int64_t midstream_ns;     /* or this packet time, for lower bytes (default 64 KiB, 1 s) */
     unsigned want;            /* enum ws_tcp_want bits */
+    uint32_t seed;            /* of the shape of the sets of held ranges: who sends the traffic must
+                                 not know it; nothing that comes out depends on it */
 };
 
 extern const struct ws_tcp_config ws_tcp_defaults;

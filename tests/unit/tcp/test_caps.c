@@ -74,14 +74,16 @@ CASE(c69_pool_in_all)
     rig_open(r, 1000, 5000);
     for (uint32_t i = 0; i < 4; i++)
         S(r, 1, "A", 5002 + 2 * i, 1001, "y");
-    /* the other direction has it all; in-order bytes need none, others cost a gap */
+    /* the other direction has it all; in-order bytes need none, others cost it its oldest holes */
     S(r, 0, "A", 1001, 5001, "abc");
     S(r, 0, "A", 1005, 5001, "e");
-    S(r, 0, "A", 1006, 5001, "f");
-    rig_expect(r, 0, "abc.ef");
-    rig_expect(r, 1, "");
-    S(r, 1, "A", 5001, 1001, "a");
-    rig_expect(r, 1, "ay");
+    S(r, 0, "A", 1007, 5001, "g");
+    rig_expect(r, 0, "abc");
+    rig_expect(r, 1, ".y.y");
+    S(r, 0, "A", 1004, 5001, "d");
+    rig_expect(r, 0, "abcde");
+    S(r, 1, "A", 5005, 1001, "a");
+    rig_expect(r, 1, ".y.yay");
 }
 
 CASE(c69_cells_in_all)
@@ -128,6 +130,202 @@ CASE(c69_fast_open_data_without_room)
     rig_expect(r, 0, "fast");
 }
 
+/* One byte at each second position: 2,000 nodes. */
+static void comb(struct rig *r)
+{
+    rig_open(r, 1000, 5000);
+    for (uint32_t i = 0; i < 1000; i++)
+        S(r, 0, "A", 1003 + 2 * i, 5001, "x");
+    assert_int_equal(r->c.dir[0].held_nodes, 1000);
+}
+
+/* A segment that covers many held ones must not cost as many steps each time that it comes. */
+static void cover(struct rig *r)
+{
+    static uint8_t y[2048];
+    memset(y, 'y', sizeof(y));
+    for (unsigned i = 0; i < 3; i++)
+        rig_push(r, 0, "A", 1002, 5001, y, 2002);
+    assert_true(r->c.dir[0].held_nodes < 80);
+    S(r, 0, "A", 1001, 5001, "z");
+    assert_int_equal(r->c.dir[0].held_nodes, 0);
+    assert_int_equal(r->stream[0].len, 2003);
+    assert_int_equal(r->stream[0].gaps, 0);
+}
+
+CASE(covered_nodes_are_joined)
+{
+    comb(r);
+    cover(r);
+    for (uint32_t i = 0; i < 1000; i++) {
+        assert_int_equal(r->stream[0].bytes[2 + 2 * i], 'x'); /* the first copies */
+        assert_int_equal(r->stream[0].bytes[1 + 2 * i], 'y');
+    }
+}
+
+CASE(covered_nodes_are_joined_last_wins)
+{
+    r->cfg.overlap = WS_OVERLAP_LAST;
+    rig_restart(r);
+    comb(r);
+    cover(r);
+    for (uint32_t i = 1; i < 2003; i++)
+        assert_int_equal(r->stream[0].bytes[i], 'y');
+}
+
+CASE(covered_ranges_are_joined)
+{
+    r->cfg.want = WS_TCP_WANT_GAPS;
+    rig_restart(r);
+    comb(r);
+    rig_push(r, 0, "A", 1002, 5001, r->stream[0].bytes, 200);
+    static const uint8_t y[2002];
+    rig_push(r, 0, "A", 1002, 5001, y, sizeof(y));
+    assert_true(r->c.dir[0].held_nodes < 80);
+    S(r, 0, "A", 1001, 5001, "z");
+    assert_int_equal(ws_tcp_dir_length(&r->c.dir[0]), 2003);
+    assert_int_equal(r->stream[0].gaps, 0);
+}
+
+CASE(a_hole_over_many_pieces_is_bounded)
+{
+    static const uint8_t y[2000];
+    comb(r);
+    r->snap = 1;
+    rig_push(r, 0, "A", 1002, 5001, y, sizeof(y));
+    r->snap = 0;
+    assert_true(r->c.dir[0].held_nodes < 1000 + 40);
+    rig_close(r);
+    assert_int_equal(r->stream[0].len, 2001);
+}
+
+/* The rig records one connection; others have these. */
+struct other {
+    uint32_t bytes, gaps;
+};
+
+static void other_data(void *flow, unsigned dir, uint64_t off, const uint8_t *data, uint32_t len,
+                       const struct ws_tcp_meta *meta, void *user)
+{
+    struct other *o = flow;
+    (void)dir, (void)off, (void)data, (void)meta, (void)user;
+    o->bytes += len;
+}
+
+static void other_gap(void *flow, unsigned dir, uint64_t off, uint64_t len, enum ws_gap_cause cause,
+                      void *user)
+{
+    struct other *o = flow;
+    (void)dir, (void)off, (void)len, (void)user;
+    assert_int_equal(cause, WS_GAP_CAP);
+    o->gaps++;
+}
+
+/* Connections that leave holes open for ever must not keep the pool from others. */
+static void oldest_holes_go_first(void **state)
+{
+    enum { OLD = 5, MANY = 300 };
+    static const struct ws_tcp_ops ops = {.data = other_data, .gap = other_gap};
+    static struct ws_tcp_conn c[OLD + 1];
+    static struct other seen[OLD + 1];
+    struct ws_tcp_config cfg = rig_config();
+    struct ws_counters counters = {0};
+    (void)state;
+    cfg.nodes_max = 1000;
+    cfg.want = WS_TCP_WANT_DATA;
+    size_t bytes = ws_align_up(ws_tcp_bytes(&cfg), 64);
+    void *mem = aligned_alloc(64, bytes);
+    assert_non_null(mem);
+    memset(mem, 0, bytes);
+    struct ws_tcp *t = ws_tcp_init(mem, &cfg, &counters, &ops, NULL);
+    for (unsigned i = 0; i <= OLD; i++) {
+        struct ws_tcp_segment s = {.meta = {.flags = WS_TCP_SYN, .seq = 1000, .window = 1000}};
+        ws_tcp_push(t, &c[i], &seen[i], 0, &s);
+        s.data = (const uint8_t *)"x";
+        s.len = s.wire_len = 1;
+        if (i == 4) { /* payload on an undecided SYN */
+            s.meta.seq = 1000;
+            ws_tcp_push(t, &c[i], &seen[i], 0, &s);
+            continue;
+        }
+        for (uint32_t n = 0; n < (i < OLD ? MANY : 10); n++) {
+            s.meta =
+                (struct ws_tcp_meta){.flags = WS_TCP_ACK, .seq = (i < OLD ? 1010 : 1002) + 2 * n};
+            ws_tcp_push(t, &c[i], &seen[i], 0, &s);
+        }
+    }
+    assert_int_equal(t->pool.nodes_used, 1000);
+    assert_true(seen[0].gaps >= 200);
+    assert_int_equal(seen[1].gaps, 0);
+    for (unsigned i = 1; i < OLD; i++)
+        assert_int_equal(seen[i].gaps, 0);
+    assert_int_equal(seen[OLD].gaps, 0); /* the new one lost nothing */
+    assert_int_equal(c[OLD].dir[0].held_nodes, 10);
+    assert_int_equal(ws_count_get(&counters, WS_C_PAYLOAD_SEEN),
+                     ws_count_get(&counters, WS_C_PAYLOAD_DELIVERED) +
+                         ws_count_get(&counters, WS_C_PAYLOAD_HELD));
+    /* all the way to the end: the pool is empty, whoever made room */
+    for (unsigned i = 0; i <= OLD; i++) {
+        seen[i].gaps = 0;
+        ws_tcp_close(t, &c[i], &seen[i], WS_GAP_CAP);
+    }
+    assert_int_equal(t->pool.nodes_used, 0);
+    assert_null(ws_held_oldest(&t->pool));
+    free(mem);
+}
+
+/* Payload of an undecided SYN makes room too. */
+static void syn_payload_makes_room(void **state)
+{
+    static const struct ws_tcp_ops ops = {.data = other_data, .gap = other_gap};
+    static struct ws_tcp_conn c[2];
+    static struct other seen[2];
+    struct ws_tcp_config cfg = rig_config();
+    struct ws_counters counters = {0};
+    (void)state;
+    cfg.nodes_max = 1;
+    cfg.want = WS_TCP_WANT_DATA;
+    size_t bytes = ws_align_up(ws_tcp_bytes(&cfg), 64);
+    void *mem = aligned_alloc(64, bytes);
+    assert_non_null(mem);
+    memset(mem, 0, bytes);
+    struct ws_tcp *t = ws_tcp_init(mem, &cfg, &counters, &ops, NULL);
+    struct ws_tcp_segment s = {.data = (const uint8_t *)"x", .len = 1, .wire_len = 1};
+    s.meta = (struct ws_tcp_meta){.flags = WS_TCP_SYN, .seq = 1000};
+    ws_tcp_push(t, &c[0], &seen[0], 0, &s);
+    assert_int_equal(c[0].dir[0].held_nodes, 1);
+    s.len = s.wire_len = 0;
+    ws_tcp_push(t, &c[1], &seen[1], 0, &s);
+    s.len = s.wire_len = 1;
+    s.meta = (struct ws_tcp_meta){.flags = WS_TCP_ACK, .seq = 1002};
+    ws_tcp_push(t, &c[1], &seen[1], 0, &s);
+    assert_int_equal(c[0].dir[0].held_nodes, 0);
+    assert_int_equal(c[1].dir[0].held_nodes, 1);
+    assert_int_equal(ws_count_get(&counters, WS_C_REFUSED_CAP), 1);
+    /* sent again, it counts */
+    s.meta = (struct ws_tcp_meta){.flags = WS_TCP_SYN | WS_TCP_ACK, .seq = 5000, .ack = 1001};
+    s.len = s.wire_len = 0;
+    ws_tcp_push(t, &c[0], &seen[0], 1, &s);
+    s.len = s.wire_len = 1;
+    s.meta = (struct ws_tcp_meta){.flags = WS_TCP_ACK, .seq = 1001, .ack = 5001};
+    ws_tcp_push(t, &c[0], &seen[0], 0, &s);
+    assert_int_equal(seen[0].bytes, 1);
+    for (unsigned i = 0; i < 2; i++)
+        ws_tcp_close(t, &c[i], &seen[i], WS_GAP_CAP);
+    assert_int_equal(t->pool.nodes_used, 0);
+    free(mem);
+}
+
+CASE(a_stamp_at_the_end_of_time)
+{
+    r->ts_ns = INT64_MAX - 10;
+    r->step_ns = 1;
+    S(r, 0, "A", 2006, 5001, "world");
+    S(r, 0, "A", 2001, 5001, "hello");
+    rig_close(r);
+    rig_expect(r, 0, "helloworld");
+}
+
 CASE(tiny_segments_in_reverse)
 {
     /* 2,000 one-byte segments downwards: a list would need two million steps, this must not */
@@ -170,6 +368,13 @@ int main(void)
         cmocka_unit_test(c69_no_pool_at_all),
         cmocka_unit_test(c69_policy_that_splits_without_a_node),
         cmocka_unit_test(c69_fast_open_data_without_room),
+        cmocka_unit_test(covered_nodes_are_joined),
+        cmocka_unit_test(covered_nodes_are_joined_last_wins),
+        cmocka_unit_test(covered_ranges_are_joined),
+        cmocka_unit_test(a_hole_over_many_pieces_is_bounded),
+        cmocka_unit_test(oldest_holes_go_first),
+        cmocka_unit_test(syn_payload_makes_room),
+        cmocka_unit_test(a_stamp_at_the_end_of_time),
         cmocka_unit_test(tiny_segments_in_reverse),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

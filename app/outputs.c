@@ -213,7 +213,7 @@ static int prepare_streams(struct run *r, const char *path)
 static int prepare_flows(struct run *r, const char *path)
 {
     struct ws_output_config oc = {
-        .kind = WS_OUTPUT_MERGED, .path = path, .commit = false};
+        .kind = WS_OUTPUT_MERGED, .path = path, .commit = false, .not_packets = true};
     common_config(r, &oc);
     return add_output(r, &oc, &r->out.flows);
 }

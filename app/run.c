@@ -270,7 +270,7 @@ static void say_losses(const struct run *r)
     static const enum ws_counter ours[] = {
         WS_C_PORT_MISSED,       WS_C_PORT_NOMBUF,      WS_C_SHED_STEER,
         WS_C_SHED_FLOW,         WS_C_FLOW_RECORDS_LOST, WS_C_SHED_BLOCK_PACKETS,
-        WS_C_SHED_BLOCK_BYTES,  WS_C_WRITE_LOST_BYTES, WS_C_WRITE_LOST_PACKETS,
+        WS_C_SHED_BLOCK_BYTES,  WS_C_WRITE_LOST_BYTES, WS_C_WRITE_LOST_PACKETS, WS_C_WRITE_LOST_RECORDS,
         WS_C_OUT_LINK_TYPE,     WS_C_OUT_NAME_FAILED,
     };
     for (size_t i = 0; i < WS_ARRAY_SIZE(ours); i++) {

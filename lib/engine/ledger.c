@@ -93,7 +93,7 @@ uint64_t ws_ledger_lost(const struct ws_counters *s)
     static const enum ws_counter lost[] = {
         WS_C_PORT_MISSED,        WS_C_PORT_NOMBUF,      WS_C_SHED_STEER,
         WS_C_SHED_FLOW,          WS_C_FLOW_RECORDS_LOST, WS_C_SHED_BLOCK_PACKETS,
-        WS_C_SHED_BLOCK_BYTES,   WS_C_WRITE_LOST_BYTES, WS_C_WRITE_LOST_PACKETS,
+        WS_C_SHED_BLOCK_BYTES,   WS_C_WRITE_LOST_BYTES, WS_C_WRITE_LOST_PACKETS, WS_C_WRITE_LOST_RECORDS,
         WS_C_OUT_LINK_TYPE,      WS_C_OUT_NAME_FAILED,
     };
     uint64_t n = 0;

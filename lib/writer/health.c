@@ -53,7 +53,8 @@ void ws_out_lost(struct ws_output *o, uint64_t bytes, uint64_t records)
 {
     o->lost_since += bytes;
     ws_count(&o->w->counters, WS_C_WRITE_LOST_BYTES, bytes);
-    ws_count(&o->w->counters, WS_C_WRITE_LOST_PACKETS, records);
+    ws_count(&o->w->counters, o->cfg.not_packets ? WS_C_WRITE_LOST_RECORDS : WS_C_WRITE_LOST_PACKETS,
+             records);
 }
 
 static void mark_bad(struct ws_output *o)

@@ -70,6 +70,7 @@ struct ws_output_config {
     const char *path; /* directory or file; copied */
     enum ws_exists exists;
     bool commit;          /* MERGED: write PATH.part and rename at the end */
+    bool not_packets;     /* MERGED: lost records count as WRITE_LOST_RECORDS, not _PACKETS */
     unsigned channels;    /* one a worker */
     unsigned blocks;      /* quota a channel (default 64) */
     uint32_t block_bytes; /* default 1 MiB; power of two >= 64 KiB and > WS_RECORD_MAX for MERGED */

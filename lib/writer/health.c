@@ -73,6 +73,7 @@ void ws_out_suspend(struct ws_output *o, const char *verb, int error)
     first_error(w, o->path, error);
     o->last_error = error;
     o->retry_at_ns = w->now_ns + w->cfg.retry_ns;
+    o->write_failed |= strcmp(verb, "write") == 0;
     if (again)
         return;
     o->lost_since = 0;
@@ -97,6 +98,7 @@ void ws_out_ok(struct ws_output *o)
 {
     if (WS_LIKELY(!atomic_load_explicit(&o->suspended, memory_order_relaxed)) || o->failed)
         return;
+    o->write_failed = false;
     atomic_store_explicit(&o->suspended, false, memory_order_relaxed);
     atomic_fetch_sub_explicit(&o->w->out_bad, 1, memory_order_relaxed);
     ws_count(&o->w->counters, WS_C_WRITE_RESUMES, 1);

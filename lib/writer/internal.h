@@ -143,6 +143,7 @@ struct ws_output {
     /* health */
     _Atomic bool suspended;
     bool failed; /* for good */
+    bool write_failed; /* suspended because a write failed: only a write resumes */
     int64_t retry_at_ns;
     uint64_t lost_since;
     int last_error; /* of the output's last failure, -errno */

@@ -170,7 +170,9 @@ static bool file_open(struct ws_wfile *f)
     if (!f->created) {
         f->created = true;
         ws_count(&w->counters, WS_C_OUT_FILES, 1);
-        ws_out_ok(o);
+        /* An empty file finds room on a disk that is full. */
+        if (!o->write_failed)
+            ws_out_ok(o);
     }
     f->fd = fd;
     lru_append(w, f);

@@ -8,6 +8,8 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "app/fault.h"
+
 #define NS_PER_S INT64_C(1000000000)
 
 /* A seed that an attacker cannot know; results do not depend on it. */
@@ -169,5 +171,5 @@ int plan_writer(struct ws_writer_config *w, const struct options *o)
         fprintf(stderr, "wirespool: --fsync %s: none, close, or a number of seconds\n", o->fsync);
         return 2;
     }
-    return 0;
+    return fault_from_environment(w);
 }

@@ -25,8 +25,10 @@ enum ws_backend_kind {
 
 /* Injected faults: after byte_budget bytes every write fails with error (ENOSPC, EIO) until
  * recover_after failures have happened (0 = for ever); short_every: every k-th write is cut in
- * half; stall_ns once at stall_at bytes. 0 = off. */
+ * half; stall_ns once at stall_at bytes. 0 = off. Bytes and writes are those of the outputs that
+ * path selects. */
 struct ws_fault {
+    const char *path; /* only outputs whose path contains this; borrowed; NULL = all */
     uint64_t byte_budget;
     int error;
     uint32_t recover_after;

@@ -387,8 +387,12 @@ void ws_merged_abort(struct ws_output *o)
 
 void ws_merged_fini(struct ws_output *o)
 {
-    if (o->close_fd && o->fd >= 0)
+    if (o->close_fd && o->fd >= 0) {
         close(o->fd);
+        /* A run that did not come to its first record leaves nothing that a second try would stumble over. */
+        if (o->part_path && o->off <= o->cfg.header_len)
+            unlink(o->part_path);
+    }
     free(o->part_path);
     free(o->req);
 }

@@ -30,14 +30,14 @@ int cmd_extract(struct options *o)
         code = run_verdict(&r);
         if (!o->quiet)
             fprintf(stderr, "%" PRIu64 " of %" PRIu64 " packets written to %s\n",
-                    ws_count_get(&r.sum, WS_C_OUT_PACKETS), ws_count_get(&r.sum, WS_C_RX_PACKETS),
+                    run_written(&r, WS_C_OUT_PACKETS, WS_C_WRITE_LOST_PACKETS), ws_count_get(&r.sum, WS_C_RX_PACKETS),
                     strcmp(o->out, "-") == 0 ? "standard output" : o->out);
         if (o->json)
             fprintf(strcmp(o->out, "-") == 0 ? stderr : stdout,
                     "{\"packets_read\":%" PRIu64 ",\"packets_written\":%" PRIu64
                     ",\"bytes_written\":%" PRIu64 "}\n",
-                    ws_count_get(&r.sum, WS_C_RX_PACKETS), ws_count_get(&r.sum, WS_C_OUT_PACKETS),
-                    ws_count_get(&r.sum, WS_C_OUT_PACKET_BYTES));
+                    ws_count_get(&r.sum, WS_C_RX_PACKETS), run_written(&r, WS_C_OUT_PACKETS, WS_C_WRITE_LOST_PACKETS),
+                    run_written(&r, WS_C_OUT_PACKET_BYTES, WS_C_WRITE_LOST_BYTES));
     }
     run_fini(&r);
     first_pass_free(&fp);

@@ -2,6 +2,7 @@
 /* wirespool capture and replay: live devices, or files through net_pcap as if live. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "app/commands.h"
 #include "app/run.h"
@@ -17,13 +18,22 @@ static void print_summary(const struct run *r)
             ws_count_get(s, WS_C_PORT_MISSED) + ws_count_get(s, WS_C_PORT_NOMBUF),
             r->drops_unknown ? " known and an unknown number" : "", ws_count_get(s, WS_C_FILTERED), ws_count_get(s, WS_C_FLOWS_CREATED));
     if (r->out.pcap)
-        fprintf(stderr, "%" PRIu64 " packets written to %s%s\n", ws_count_get(s, WS_C_OUT_PACKETS),
+        fprintf(stderr, "%" PRIu64 " packets written to %s%s\n", run_written(r, WS_C_OUT_PACKETS, WS_C_WRITE_LOST_PACKETS),
                 r->o->pcap, r->out.pcap_rotates ? " (in shards)" : "");
-    if (r->out.streams)
+    if (r->out.streams && r->o->format == FORMAT_PCAP)
+        fprintf(stderr, "%" PRIu64 " packets written to files in %s\n",
+                ws_count_get(s, WS_C_OUT_STREAM_PACKETS), r->o->streams);
+    else if (r->out.streams)
         fprintf(stderr, "%" PRIu64 " stream bytes written to %s\n",
                 ws_count_get(s, WS_C_OUT_STREAM_BYTES), r->o->streams);
     if (r->out.flows)
         fprintf(stderr, "flow records written to %s\n", r->o->flows_out);
+}
+
+/* Standard output that an output writes to is not for the report. */
+static bool to_stdout(const char *path)
+{
+    return path && strcmp(path, "-") == 0;
 }
 
 static int run_live(struct options *o, enum command cmd, const char *name)
@@ -39,7 +49,8 @@ static int run_live(struct options *o, enum command cmd, const char *name)
         if (!o->quiet)
             print_summary(&r);
         if (o->json)
-            printf("{\"packets\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"flows\":%" PRIu64
+            fprintf(to_stdout(o->pcap) || to_stdout(o->flows_out) ? stderr : stdout,
+                   "{\"packets\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"flows\":%" PRIu64
                    ",\"device_drops\":%" PRIu64 ",\"device_drops_unknown\":%s,\"packets_written\":%" PRIu64
                    ",\"stream_bytes\":%" PRIu64 "}\n",
                    ws_count_get(&r.sum, WS_C_RX_PACKETS), ws_count_get(&r.sum, WS_C_RX_WIRE_BYTES),
@@ -47,7 +58,7 @@ static int run_live(struct options *o, enum command cmd, const char *name)
                    ws_count_get(&r.sum, WS_C_PORT_MISSED) +
                        ws_count_get(&r.sum, WS_C_PORT_NOMBUF),
                    r.drops_unknown ? "true" : "false",
-                   ws_count_get(&r.sum, WS_C_OUT_PACKETS),
+                   run_written(&r, WS_C_OUT_PACKETS, WS_C_WRITE_LOST_PACKETS),
                    ws_count_get(&r.sum, WS_C_OUT_STREAM_BYTES));
     }
     run_fini(&r);

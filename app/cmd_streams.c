@@ -31,8 +31,9 @@ static void print_summary(const struct run *r)
         gaps += r->out.report[w].gaps;
         gap_bytes += r->out.report[w].gap_bytes;
     }
-    fprintf(stderr, "%" PRIu64 " stream files, %" PRIu64 " bytes in %s from %" PRIu64 " packets in %.3f s\n",
-            files, bytes, r->o->out, ws_count_get(&r->sum, WS_C_RX_PACKETS),
+    uint64_t lost = ws_count_get(&r->sum, WS_C_WRITE_LOST_BYTES);
+    fprintf(stderr, "%" PRIu64 " stream files, %" PRIu64 " bytes%s in %s from %" PRIu64 " packets in %.3f s\n",
+            files, bytes - WS_MIN(bytes, lost), lost ? " (the rest is lost)" : "", r->o->out, ws_count_get(&r->sum, WS_C_RX_PACKETS),
             (double)r->elapsed_ns / 1e9);
     if (gaps)
         fprintf(stderr, "%" PRIu64 " gaps, %" PRIu64 " bytes are missing from the capture\n", gaps,

@@ -54,28 +54,85 @@ static unsigned receive_stages(const struct run *r)
     return (unsigned)__builtin_popcountll(threads);
 }
 
+/* Whether the template's own text makes every name one that the writer refuses. */
+static bool leads_out(const char *template)
+{
+    for (const char *c = template;;) {
+        size_t n = strcspn(c, "/");
+        if ((n == 0 && (c == template || !c[n])) || (n == 1 && c[0] == '.') ||
+            (n == 2 && c[0] == '.' && c[1] == '.'))
+            return true;
+        if (!c[n])
+            return false;
+        c += n + 1;
+    }
+}
+
 /* The template is tried before anything is opened: a bad one is a matter of usage. */
 static int check_template(const struct run *r)
 {
     struct ws_name name;
     const struct ws_name_options opt = {.colon = r->o->no_colon ? '_' : 0};
     char err[256];
-    if (!r->o->template || ws_name_compile(&name, r->o->template, &opt, err, sizeof(err)) == 0)
+    if (!r->o->template)
         return 0;
-    fprintf(stderr, "wirespool %s: --template: %s\n", r->name, err);
+    if (ws_name_compile(&name, r->o->template, &opt, err, sizeof(err)) < 0) {
+        fprintf(stderr, "wirespool %s: --template: %s\n", r->name, err);
+        return 2;
+    }
+    if (leads_out(r->o->template)) {
+        fprintf(stderr,
+                "wirespool %s: --template %s: names are relative, without . and .., and do not end in /\n",
+                r->name, r->o->template);
+        return 2;
+    }
+    if (r->ec.workers > 1 && !name.complete) {
+        fprintf(stderr,
+                "wirespool %s: --template %s: without both addresses and both ports (%%A %%a %%B %%b), names "
+                "of two workers could clash; use --workers 1\n",
+                r->name, r->o->template);
+        return 2;
+    }
+    return 0;
+}
+
+static int usage(const struct run *r, const char *path, const char *text)
+{
+    fprintf(stderr, "wirespool %s: %s%s%s\n", r->name, path, *path ? ": " : "", text);
     return 2;
+}
+
+/* Names of outputs that cannot be meant. */
+static int check_paths(const struct run *r, const char *pcap, const char *streams, const char *flows)
+{
+    static const char *const packed[] = {".gz", ".zst", ".xz", ".bz2"};
+    const char *const path[] = {pcap, streams, flows};
+    for (size_t i = 0; i < WS_ARRAY_SIZE(path); i++)
+        if (path[i] && !*path[i])
+            return usage(r, "", "an output needs a name");
+    for (size_t i = 0; pcap && i < WS_ARRAY_SIZE(packed); i++)
+        if (has_suffix(pcap, packed[i]))
+            return usage(r, pcap, "packets are not written compressed");
+    if (streams && strcmp(streams, "-") == 0)
+        return usage(r, streams, "streams go to a directory");
+    if (pcap && flows && strcmp(pcap, flows) == 0)
+        return usage(r, flows, "two outputs cannot share a file");
+    return 0;
 }
 
 int outputs_count(struct run *r)
 {
     struct outputs *o = &r->out;
     const char *pcap = pcap_path(r), *streams = streams_path(r);
+    const char *flows = r->cmd & CMD_LIVE ? r->o->flows_out : NULL;
 
     if ((r->cmd & (CMD_EXTRACT | CMD_STREAMS)) && !r->o->out) {
         fprintf(stderr, "wirespool %s: give -o %s\n", r->name,
                 r->cmd == CMD_EXTRACT ? "FILE" : "DIR");
         return 2;
     }
+    if (check_paths(r, pcap, streams, flows))
+        return 2;
     if (pcap) {
         o->pcapng = has_suffix(pcap, ".pcapng") || has_suffix(pcap, ".ntar");
         /* A pcapng input that describes no interface: a classic file's header needs some link type. */
@@ -93,8 +150,7 @@ int outputs_count(struct run *r)
     if (streams && check_template(r))
         return 2;
     o->n_output += streams != NULL;
-    if (r->cmd & CMD_LIVE)
-        o->n_output += r->o->flows_out != NULL;
+    o->n_output += flows != NULL;
     o->n_writer = o->n_output ? (unsigned)WS_MIN(r->o->writers, o->n_output) : 0;
     return 0;
 }
@@ -155,11 +211,19 @@ static size_t pcapng_trailer(void *user, uint8_t *buf, size_t max)
     return len;
 }
 
+static struct ws_frame_format frame_format(const struct run *r)
+{
+    /* No source gives packets longer than libpcap's limit: cutting at more is cutting nothing. */
+    uint64_t snaplen = r->o->snaplen > 262144 ? 0 : r->o->snaplen;
+    return (struct ws_frame_format){
+        .pcapng = r->out.pcapng, .us = r->o->us, .snaplen = (uint32_t)snaplen};
+}
+
 static int prepare_merged_pcap(struct run *r, const char *path)
 {
     struct ws_output_config oc = {
         .kind = WS_OUTPUT_MERGED, .path = path, .commit = strcmp(path, "-") != 0, .user = r};
-    const struct ws_frame_format fmt = {.pcapng = r->out.pcapng, .us = r->o->us};
+    const struct ws_frame_format fmt = frame_format(r);
     size_t room = ws_frame_header_room(DEVICES_MAX);
     uint8_t *head = malloc(room);
     if (!head)
@@ -258,12 +322,6 @@ static void announce(void *user, const struct ws_packet *pkt, unsigned n)
 {
     struct run *r = user;
     ws_sink_pcap_announce(r->out.announce_to, pkt, n);
-}
-
-static struct ws_frame_format frame_format(const struct run *r)
-{
-    return (struct ws_frame_format){
-        .pcapng = r->out.pcapng, .us = r->o->us, .snaplen = (uint32_t)r->o->snaplen};
 }
 
 static int make_pcap_sink(struct run *r, unsigned worker, struct ws_sink **s)
@@ -431,6 +489,8 @@ static int make_stream_sink(struct run *r, unsigned worker, struct ws_sink **s)
     };
     char err[256];
     struct stream_report *rep = &r->out.report[worker];
+    struct ws_frame_format frame = frame_format(r);
+    frame.pcapng = false; /* the names end in .pcap, whatever --pcap writes */
     struct ws_sink_stream_config sc = {
         .channel = ws_output_channel(r->out.streams, worker),
         .format = formats[r->o->format],
@@ -441,25 +501,22 @@ static int make_stream_sink(struct run *r, unsigned worker, struct ws_sink **s)
         .gaps_skip = r->o->gaps == 1,
         .holes_max = r->o->holes_max,
         .gaps_file = r->o->gaps_file,
-        .frame = frame_format(r),
-        .iface = r->iface,
-        .n_iface = r->n_iface,
+        .frame = frame,
+        .pcap_tcp = !r->o->no_tcp,
+        .pcap_udp = r->o->udp || r->o->all_ip,
+        .pcap_other = r->o->all_ip,
         .closed = stream_closed,
         .user = rep,
     };
     if (r->out.report_streams) {
         rep->max = 64;
         rep->line = malloc(rep->max * sizeof(*rep->line));
+        if (!rep->line)
+            return -ENOMEM;
     }
     int rc = ws_sink_stream_create(s, &sc, err, sizeof(err));
     if (rc == -EINVAL)
         fprintf(stderr, "wirespool: --template: %s\n", err);
-    if (rc == 0 && r->ec.workers > 1 && worker == 0 && !ws_sink_stream_names_complete(*s)) {
-        fprintf(stderr, "wirespool: this --template does not hold the whole tuple: names of two "
-                        "workers could clash; use --workers 1\n");
-        (*s)->ops->destroy(*s);
-        return -EINVAL;
-    }
     return rc;
 }
 

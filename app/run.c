@@ -316,6 +316,12 @@ int run_verdict(struct run *r)
     return code;
 }
 
+uint64_t run_written(const struct run *r, enum ws_counter handed, enum ws_counter lost)
+{
+    uint64_t n = ws_count_get(&r->sum, handed);
+    return n - WS_MIN(n, ws_count_get(&r->sum, lost));
+}
+
 static void remove_scratch(struct run *r)
 {
     DIR *d = r->scratch ? opendir(r->scratch) : NULL;

@@ -53,6 +53,9 @@ int run_execute(struct run *r);
  * reasons, and --stats. */
 int run_verdict(struct run *r);
 
+/* How much of what was handed to outputs did not fail there (what the writer lost is not told by output). */
+uint64_t run_written(const struct run *r, enum ws_counter handed, enum ws_counter lost);
+
 void run_fini(struct run *r);
 
 #endif

@@ -89,6 +89,7 @@
     /* outputs */                                                                                  \
     X(OUT_PACKETS, "out_packets", "packets", "packet records handed to PCAP outputs")              \
     X(OUT_PACKET_BYTES, "out_packet_bytes", "bytes", "captured bytes in those records")            \
+    X(OUT_STREAM_PACKETS, "out_stream_packets", "packets", "packet records handed to stream files") \
     X(OUT_STREAM_BYTES, "out_stream_bytes", "bytes", "stream bytes handed to stream outputs")      \
     X(OUT_FILES, "out_files", "files", "files opened")                                             \
     X(SHED_BLOCK_PACKETS, "shed_block_packets", "packets", "not written: no free block for the output") \

@@ -273,8 +273,15 @@ static void pcap_packet(struct stream_sink *ss, struct ws_flow *flow, const stru
         return;
     }
     d->data_bytes += frame.cap_len;
-    ws_count(ss->base.counters, WS_C_OUT_PACKETS, 1);
-    ws_count(ss->base.counters, WS_C_OUT_PACKET_BYTES, frame.cap_len);
+    ws_count(ss->base.counters, WS_C_OUT_STREAM_PACKETS, 1);
+}
+
+/* As the flow stage decides whose payload becomes data. */
+static bool wants_proto(const struct stream_sink *ss, uint8_t proto)
+{
+    if (proto == 6)
+        return ss->cfg.pcap_tcp;
+    return proto == 17 || proto == 136 ? ss->cfg.pcap_udp : ss->cfg.pcap_other;
 }
 
 static void on_packet(struct ws_sink *s, struct ws_flow *flow, const struct ws_packet *p)
@@ -290,7 +297,7 @@ static void on_packet(struct ws_sink *s, struct ws_flow *flow, const struct ws_p
             m->known = 1;
         }
     }
-    if (ss->cfg.format == WS_STREAM_PCAP)
+    if (ss->cfg.format == WS_STREAM_PCAP && wants_proto(ss, flow->key.proto))
         pcap_packet(ss, flow, p);
 }
 

@@ -46,6 +46,7 @@ struct ws_sink_stream_config {
     bool json_ns;          /* JSON: 9 decimals */
     bool number_from_zero; /* %N counts from 0, as tcpflow, else it is the FlowID */
     struct ws_frame_format frame;        /* PCAP */
+    bool pcap_tcp, pcap_udp, pcap_other; /* PCAP: protocols whose flows get a file */
     const struct ws_pcapng_iface *iface; /* PCAP with pcapng: all interfaces; copied */
     unsigned n_iface;
     uint32_t names_max; /* names remembered for counters (default 1,048,576) */

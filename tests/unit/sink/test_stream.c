@@ -362,7 +362,8 @@ static void pcap_per_flow(void **state)
         struct rig r;
         struct rig_flow f;
         begin(&r,
-              (struct ws_sink_stream_config){.format = WS_STREAM_PCAP, .separate = separate != 0},
+              (struct ws_sink_stream_config){
+                  .format = WS_STREAM_PCAP, .separate = separate != 0, .pcap_tcp = true},
               0, true);
         rig_flow_init(&f, 0);
         one_packet(&r, &f, 0, 1, 60);
@@ -370,7 +371,7 @@ static void pcap_per_flow(void **state)
         one_packet(&r, &f, 0, 113, 62); /* another link type */
         rig_close(&r, &f);
         rig_finish(&r);
-        assert_int_equal(rig_count(&r, WS_C_OUT_PACKETS), 2);
+        assert_int_equal(rig_count(&r, WS_C_OUT_STREAM_PACKETS), 2);
         assert_int_equal(rig_count(&r, WS_C_OUT_LINK_TYPE), 1);
         assert_int_equal(files_in(in_out(&r, "")), 1 + separate);
         pcap_t *pc = pcap_open_offline_with_tstamp_precision(in_out(&r, A ".pcap"),

@@ -330,5 +330,10 @@ int run_open_devices(struct run *r)
     for (unsigned i = 0; i < r->o->iface.n; i++)
         if ((code = open_iface(r, r->o->iface.item[i], id++)))
             return code;
+    /* Devices that replay a file have its time and wait: nothing about them is live. */
+    bool waits = true;
+    for (unsigned i = 0; i < r->ec.n_source; i++)
+        waits &= r->ec.source[i].source->can_wait;
+    r->ec.live = !waits;
     return 0;
 }

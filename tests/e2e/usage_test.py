@@ -74,6 +74,85 @@ class Numbers(e2e.Case):
                                               "--overwrite")), 2)
 
 
+class Outputs(e2e.Case):
+    def test_refused(self):
+        """What cannot be meant is a matter of usage: one line, nothing made."""
+        def refused(*words, says):
+            result = run(*words, code=USAGE)
+            self.one_line(result, says)
+            self.assertEqual(os.listdir(self.directory), [])
+        sample, out = data("sample"), self.path("out")
+        refused("extract", sample, "-o", "", says="name")
+        refused("extract", sample, "-o", self.path("x.pcap.gz"), says="x.pcap.gz")
+        refused("streams", sample, "-o", "-", says="directory")
+        for template in ("../%A%a%B%b", "/x/%A%a%B%b", "%A%a%B%b/", "x/./%A%a%B%b", ".."):
+            refused("streams", sample, "-o", out, "--template", template, says=template)
+        refused("streams", sample, "-o", out, "--template", "%A%a", "--workers", "2", says="--workers 1")
+        run("streams", sample, "-o", out, "--template", "a..b/.%A%a%B%b/...x", "-q")
+
+    def test_second_try(self):
+        """A run that fails before its first packet leaves nothing that the next one stumbles over."""
+        run("extract", data("sample"), "-o", self.path("x.pcap"), "-U", "no-such-user", code=USAGE)
+        self.assertEqual(os.listdir(self.directory), [])
+        run("extract", data("sample"), "-o", self.path("x.pcap"), "-q")
+
+    def test_packets_of_streams(self):
+        """--format pcap writes the protocols that the other formats would."""
+        def count(*words):
+            return len(self.streams("p%d" % len(os.listdir(self.directory)), data("sample"), *words))
+        tcp, udp, every = (sum(f["proto"] in x for f in e2e.flows(data("sample")))
+                           for x in (("tcp",), ("udp",), ("tcp", "udp", "icmp")))
+        self.assertEqual(count("--format", "pcap"), tcp)
+        self.assertEqual(count("--format", "pcap", "--udp"), tcp + udp)
+        self.assertEqual(count("--format", "pcap", "--udp", "--no-tcp"), udp)
+        self.assertEqual(count("--format", "pcap", "--all-ip"), every)
+
+    def test_snaplen(self):
+        for words, header in ((["--snaplen", "100"], 100), (["--snaplen", "4294967297"], 262144), ([], 262144)):
+            run("extract", data("sample"), "-o", self.path("s.pcap"), "-q", "--overwrite", *words)
+            with open(self.path("s.pcap"), "rb") as f:
+                self.assertEqual(struct.unpack("<I", f.read(20)[16:])[0], header)
+                self.assertEqual(os.fstat(f.fileno()).st_size < 300000, header == 100)
+
+    def test_broken_pipe(self):
+        """What did not arrive is not called written."""
+        done = subprocess.run(["sh", "-c", '"$0" extract "$1" -o - | head -c 10', WIRESPOOL, data("sample")],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+        self.assertNotIn(b"831 of 831", done.stderr)
+
+
+class Replayed(e2e.Case):
+    def setUp(self):
+        super().setUp()
+        e2e.need_dpdk()
+
+    def test_captured_file(self):
+        """A device that replays an old file has the file's time: no flow is cut by the clock on the wall."""
+        path = capture(self.path("old.pcap"), [(1000 + i, ipv4(udp(10 + i % 3, 20, b"x"))) for i in range(2000)])
+        for n in ("1", "3"):
+            run("capture", "--dev", "net_pcap0,rx_pcap=" + path, "--flows", self.path(n), "--workers", n, "-q")
+            with open(self.path(n), encoding="ascii") as f:
+                ends = [json.loads(x)["end"] for x in f]
+            self.assertEqual(ends, 3 * ["end_of_input"])
+
+    def test_standard_output(self):
+        """Only one thing goes to standard output."""
+        run("replay", data("sample"), "--pcap", "-", "--flows", "-", code=USAGE)
+        result = run("replay", data("sample"), "--flows", "-", "--json", "-q")
+        self.assertTrue(all("id.orig_h" in json.loads(x) for x in result.out.splitlines()))
+        self.assertIn('"packets":831', result.err)
+
+    def test_stream_packets(self):
+        """Stream files are pcap whatever --pcap writes, and are not counted as its packets."""
+        _, counted = e2e.counters("replay", data("sample"), "--streams", self.path("d"), "--format", "pcap",
+                                  "--pcap", self.path("x.pcapng"), "-q")
+        self.assertEqual(counted["out_packets"], 831)
+        self.assertGreater(counted["out_stream_packets"], 0)
+        for name in os.listdir(self.path("d")):
+            with open(os.path.join(self.path("d"), name), "rb") as f:
+                self.assertEqual(f.read(4).hex(), "4d3cb2a1", name)
+
+
 class StandardStreams(e2e.Case):
     def test_full_output(self):
         """What is printed has arrived, or the exit code tells."""

@@ -45,7 +45,7 @@ enum ws_ipproto {
     WS_IPPROTO_UDPLITE = 136,
 };
 
-/* Bounds of one walk, so that no input costs more than a few hundred steps. */
+/* Bounds of one walk. Besides, lists of options and extensions cost a step for each few of their bytes. */
 enum ws_decode_limit {
     WS_STEPS_MAX = 64,   /* headers of any kind; more is WS_DECODE_DEPTH */
     WS_IP6_EXT_MAX = 16, /* extension headers of one datagram; more is WS_DECODE_BAD_EXT */

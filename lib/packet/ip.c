@@ -247,6 +247,8 @@ enum ws_next ws_decode_fragment(struct ws_cursor *c, uint32_t id, uint16_t off, 
     uint8_t proto = (uint8_t)c->type;
     uint16_t sport = 0, dport = 0;
     bool known = false;
+    if (c->base && c->at - c->base > UINT16_MAX)
+        return ws_cursor_stop(c, WS_DECODE_OFFSET);
     if (has_ports(proto)) {
         if (off == 0 && ws_cursor_left(c) >= 4) {
             sport = ws_load_be16(c->at);

@@ -208,6 +208,22 @@ static void offsets(void **state)
     build_data(&b, frame, 65600);
     struct ws_packet p = build_packet(&b, 127);
     assert_int_equal(ws_decode(&p, &ws_decode_defaults), WS_DECODE_OFFSET);
+
+    /* a fragment whose IP header begins within them and ends beyond */
+    static const uint8_t llc[] = {0xaa, 0xaa, 3, 0, 0, 0, 8, 0};
+    uint8_t *ip = frame + 65448 + 24 + sizeof(llc);
+    memset(frame, 0, sizeof(frame));
+    ws_store_le16(frame + 2, 65448);
+    frame[65448] = 0x08;
+    memcpy(frame + 65448 + 24, llc, sizeof(llc));
+    ip[0] = 0x4f;
+    ws_store_be16(ip + 2, 60 + 16);
+    ws_store_be16(ip + 6, 0x2000);
+    ip[9] = 17;
+    build_start(&b);
+    build_data(&b, frame, (size_t)(ip - frame) + 60 + 16);
+    p = build_packet(&b, 127);
+    assert_int_equal(ws_decode(&p, &ws_decode_defaults), WS_DECODE_OFFSET);
 }
 
 int main(void)

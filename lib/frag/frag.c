@@ -83,6 +83,7 @@ struct ws_frag {
     struct ws_counters *counters;
     struct ws_frag_ops ops;
     void *user;
+    uint64_t secret[sizeof(struct datagram_key) / 8]; /* odd multipliers of the hash */
     uint32_t *bucket;
     uint32_t bucket_mask;
     struct ws_frag_pool entries, runs, chunks;
@@ -135,6 +136,15 @@ size_t ws_frag_bytes(const struct ws_frag_config *cfg)
     return lay_out(cfg).total;
 }
 
+/* Sebastiano Vigna's splitmix64: turns one seed into independent words. */
+static uint64_t next_secret(uint64_t *state)
+{
+    uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    return z ^ z >> 31;
+}
+
 struct ws_frag *ws_frag_init(void *mem, const struct ws_frag_config *cfg,
                              struct ws_counters *counters, const struct ws_frag_ops *ops,
                              void *user)
@@ -148,6 +158,9 @@ struct ws_frag *ws_frag_init(void *mem, const struct ws_frag_config *cfg,
     ws_frag_pool_init(&f->entries, m + l.entries, sizeof(struct entry), l.n_entries);
     ws_frag_pool_init(&f->runs, m + l.runs, sizeof(struct ws_frag_run), l.n_runs);
     ws_frag_pool_init(&f->chunks, m + l.chunks, WS_FRAG_CHUNK, l.n_chunks);
+    uint64_t seed = cfg->seed;
+    for (unsigned i = 0; i < WS_ARRAY_SIZE(f->secret); i++)
+        f->secret[i] = next_secret(&seed) | 1;
     f->bucket = (uint32_t *)(void *)(m + l.buckets);
     f->bucket_mask = l.n_buckets - 1;
     memset(f->bucket, 0xff, l.n_buckets * sizeof(uint32_t));
@@ -160,6 +173,13 @@ struct ws_frag *ws_frag_init(void *mem, const struct ws_frag_config *cfg,
 }
 
 /* ---- the table ---- */
+
+/* Whether more than limit_ns lie between. Stamps of damaged files may lie further apart than an
+ * int64_t can say. */
+static bool older(int64_t since_ns, int64_t now_ns, int64_t limit_ns)
+{
+    return now_ns > since_ns && (uint64_t)now_ns - (uint64_t)since_ns > (uint64_t)limit_ns;
+}
 
 static void age_append(struct ws_frag *f, struct age_list *list, uint32_t i)
 {
@@ -203,13 +223,17 @@ static struct datagram_key key_of(const struct ws_packet *p)
     return k;
 }
 
+/* Both halves of a product with a secret for each word, so that nobody without the seed can choose
+ * keys that share a bucket. (With a known multiplier, differences in the highest bits of a word
+ * come out the same whatever the seed, and the next word can undo them.) */
 static uint32_t *bucket_of(const struct ws_frag *f, const struct datagram_key *key)
 {
+    __extension__ typedef unsigned __int128 u128;
     uint64_t w[sizeof(*key) / 8], h = f->cfg.seed;
     memcpy(w, key, sizeof(w));
     for (unsigned i = 0; i < WS_ARRAY_SIZE(w); i++) {
-        h = (h ^ w[i]) * UINT64_C(0x9e3779b97f4a7c15); /* 2^64 / golden ratio, odd */
-        h ^= h >> 32;
+        u128 product = (u128)(h ^ w[i]) * f->secret[i];
+        h = (uint64_t)product ^ (uint64_t)(product >> 64);
     }
     return &f->bucket[h & f->bucket_mask];
 }
@@ -479,7 +503,7 @@ static enum ws_counter refuse(const struct ws_frag *f, const struct entry *e,
 static bool is_copy(const struct ws_frag *f, const struct entry *e, const struct ws_packet *p,
                     const struct ws_frag_piece *piece)
 {
-    return p->clock_ns - e->since_ns <= LINGER_NS && piece->to <= e->total &&
+    return !older(e->since_ns, p->clock_ns, LINGER_NS) && piece->to <= e->total &&
            p->frag_more == (piece->to < e->total) &&
            ws_frag_bytes_equal(&e->bytes, &f->chunks, piece);
 }
@@ -529,7 +553,7 @@ void ws_frag_push(struct ws_frag *f, const struct ws_packet *p)
                                   WS_MIN(p->l4_len, p->frag_wire_len)};
     uint32_t i = find(f, &key);
     if (i != WS_FRAG_NONE && !entry_at(f, i)->done &&
-        p->clock_ns - entry_at(f, i)->since_ns > f->cfg.timeout_ns) {
+        older(entry_at(f, i)->since_ns, p->clock_ns, f->cfg.timeout_ns)) {
         give_up(f, i, WS_C_FRAG_TIMEOUT);
         i = WS_FRAG_NONE;
     }
@@ -591,10 +615,10 @@ void ws_frag_expire(struct ws_frag *f, int64_t now_ns, unsigned budget)
 {
     while (budget-- > 0) {
         uint32_t done = f->done.oldest, active = f->active.oldest;
-        if (done != WS_FRAG_NONE && now_ns - entry_at(f, done)->since_ns > LINGER_NS)
+        if (done != WS_FRAG_NONE && older(entry_at(f, done)->since_ns, now_ns, LINGER_NS))
             remove_entry(f, done);
         else if (active != WS_FRAG_NONE &&
-                 now_ns - entry_at(f, active)->since_ns > f->cfg.timeout_ns)
+                 older(entry_at(f, active)->since_ns, now_ns, f->cfg.timeout_ns))
             give_up(f, active, WS_C_FRAG_TIMEOUT);
         else
             break;

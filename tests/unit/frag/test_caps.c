@@ -75,6 +75,23 @@ static void runs_max(void **state)
     frag_end();
 }
 
+/* Stamps of damaged files lie anywhere in int64. */
+static void stamps_far_apart(void **state)
+{
+    (void)state;
+    frag_begin(&ws_frag_defaults);
+    now_ns = INT64_MIN;
+    fragment4(&b, payload, 0, 800, true, 17, 1);
+    push(&b);
+    now_ns = INT64_MAX;
+    fragment4(&b, payload, 800, 8, false, 17, 1);
+    push(&b);
+    assert_int_equal(counted(WS_C_FRAG_TIMEOUT), 1);
+    assert_int_equal(out.datagrams, 0);
+    ws_frag_expire(frag, INT64_MIN, 10);
+    frag_end();
+}
+
 /* Long random use of a tiny pool under every policy: everything comes back. */
 static void nothing_leaks(void **state)
 {
@@ -124,6 +141,7 @@ int main(void)
         cmocka_unit_test(datagrams_max),
         cmocka_unit_test(bytes_max),
         cmocka_unit_test(runs_max),
+        cmocka_unit_test(stamps_far_apart),
         cmocka_unit_test(nothing_leaks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -267,17 +267,11 @@ static int print_stats(struct run *r)
 /* A line for each cause of loss that is ours. */
 static void say_losses(const struct run *r)
 {
-    static const enum ws_counter ours[] = {
-        WS_C_PORT_MISSED,       WS_C_PORT_NOMBUF,      WS_C_SHED_STEER,
-        WS_C_SHED_FLOW,         WS_C_FLOW_RECORDS_LOST, WS_C_SHED_BLOCK_PACKETS,
-        WS_C_SHED_BLOCK_BYTES,  WS_C_WRITE_LOST_BYTES, WS_C_WRITE_LOST_PACKETS, WS_C_WRITE_LOST_RECORDS,
-        WS_C_OUT_LINK_TYPE,     WS_C_OUT_NAME_FAILED,
-    };
-    for (size_t i = 0; i < WS_ARRAY_SIZE(ours); i++) {
-        uint64_t n = ws_count_get(&r->sum, ours[i]);
+    for (const enum ws_counter *c = ws_ledger_losses; *c != WS_C_COUNT; c++) {
+        uint64_t n = ws_count_get(&r->sum, *c);
         if (n)
-            fprintf(stderr, "wirespool: lost %" PRIu64 " %s: %s\n", n,
-                    ws_counter_info[ours[i]].unit, ws_counter_info[ours[i]].help);
+            fprintf(stderr, "wirespool: lost %" PRIu64 " %s: %s\n", n, ws_counter_info[*c].unit,
+                    ws_counter_info[*c].help);
     }
 }
 

@@ -25,6 +25,8 @@
     X(NON_FLOW, "non_flow", "packets", "no IP datagram: ARP, STP, ...")                            \
     X(FLOW_PACKETS, "flow_packets", "packets", "counted in a flow")                                \
     X(SHED_STEER, "shed_steer", "packets", "dropped: steering ring or chunk pool full")            \
+    X(SHED_OTHER, "shed_other", "packets", "frames of no flow (counted as such) that packet outputs did not get: steering ring full") \
+    X(SHED_DATAGRAM, "shed_datagram", "datagrams", "reassembled from fragments, but dropped: steering ring full") \
     X(SHED_FLOW, "shed_flow", "packets", "dropped: flow table full and nothing to evict")          \
     X(FRAG_HELD, "frag_held", "packets", "fragments whose datagram is still unknown (gauge)")      \
     X(STEERED, "steered", "packets", "handed to another worker by ring")                           \
@@ -59,6 +61,8 @@
     X(FLOWS_IDLE, "flows_idle", "flows", "of those, closed by idle timeout")                       \
     X(FLOWS_REUSED, "flows_reused", "flows", "of those, replaced by a new connection on the tuple") \
     X(FLOWS_EVICTED_SYN, "flows_evicted_syn", "flows", "evicted unanswered, the table being full") \
+    X(FLOWS_EVICTED_CLOSED, "flows_evicted_closed", "flows", "evicted over, kept for late copies, the table being full") \
+    X(FLOWS_EVICTED_ANSWERED, "flows_evicted_answered", "flows", "evicted though answered, the table being full") \
     X(FLOWS_EVICTED, "flows_evicted", "flows", "evicted though established, the table being full") \
     X(FLOWS_CROWDED, "flows_crowded", "flows", "of the evicted, those whose hash buckets were full") \
     X(FLOW_RECORDS_LOST, "flow_records_lost", "records", "flow records beyond the record cap")     \

@@ -45,7 +45,7 @@ struct ws_engine {
     struct ws_engine_config cfg;
     struct worker worker[WS_WORKERS_MAX];
     struct receiver receiver[WS_RECEIVERS_MAX];
-    _Atomic uint64_t packets_left; /* of --packet-max */
+    struct ws_packet_budget budget;
     _Atomic int stop;      /* 0 run, 1 stop receiving, 2 abort */
     _Atomic unsigned workers_left, writers_left, receivers_left;
     unsigned launched;     /* threads that run, for the join */
@@ -284,7 +284,7 @@ static int build_receive(struct ws_engine *e, unsigned thread, struct ws_counter
         .frag = e->cfg.frag,
         .filter_late = e->cfg.filter_late,
         .select = &e->cfg.select,
-        .packets_left = e->cfg.packet_max ? &e->packets_left : NULL,
+        .budget = e->cfg.packet_max ? &e->budget : NULL,
         .clock_ordinals = receive_stages(e) > 1,
         .workers = e->cfg.workers,
         .copy_chunks = e->cfg.copy_chunks,
@@ -392,7 +392,8 @@ int ws_engine_create(struct ws_engine **out, const struct ws_engine_config *cfg,
         e->cfg.steer_slots = 1024;
     if (!e->cfg.copy_chunks)
         e->cfg.copy_chunks = 16;
-    atomic_init(&e->packets_left, e->cfg.packet_max);
+    atomic_init(&e->budget.left, e->cfg.packet_max);
+    atomic_init(&e->budget.due, e->cfg.packet_max);
     if (e->cfg.announcer)
         e->cfg.announcer->counters = &e->receiver[0].counters;
     if (!e->cfg.drain_ns)

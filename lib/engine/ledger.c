@@ -44,7 +44,9 @@ const char *ws_ledger_not_deterministic(const struct ws_counters *s)
 {
     static const enum ws_counter causes[] = {
         WS_C_SHED_STEER,      WS_C_SHED_FLOW,        WS_C_FLOWS_EVICTED_SYN,  WS_C_FLOWS_EVICTED,
+        WS_C_FLOWS_EVICTED_CLOSED,                   WS_C_FLOWS_EVICTED_ANSWERED,
         WS_C_FRAG_EVICTED,    WS_C_GAPS_CAP,         WS_C_REFUSED_CAP,        WS_C_FLOW_RECORDS_LOST,
+        WS_C_SHED_OTHER,      WS_C_SHED_DATAGRAM,
         WS_C_NAME_TABLE_FULL, WS_C_SHED_BLOCK_BYTES, WS_C_SHED_BLOCK_PACKETS, WS_C_WRITE_LOST_BYTES,
     };
     for (size_t i = 0; i < sizeof(causes) / sizeof(causes[0]); i++)
@@ -88,16 +90,17 @@ void ws_ledger_print_json(FILE *out, const struct ws_counters *s)
             ws_ledger_not_deterministic(s) ? "false" : "true");
 }
 
+const enum ws_counter ws_ledger_losses[] = {
+    WS_C_PORT_MISSED,      WS_C_PORT_NOMBUF,       WS_C_SHED_STEER,         WS_C_SHED_OTHER,
+    WS_C_SHED_DATAGRAM,    WS_C_SHED_FLOW,         WS_C_FLOW_RECORDS_LOST,  WS_C_SHED_BLOCK_PACKETS,
+    WS_C_SHED_BLOCK_BYTES, WS_C_WRITE_LOST_BYTES,  WS_C_WRITE_LOST_PACKETS, WS_C_OUT_LINK_TYPE,
+    WS_C_OUT_NAME_FAILED,  WS_C_COUNT,
+};
+
 uint64_t ws_ledger_lost(const struct ws_counters *s)
 {
-    static const enum ws_counter lost[] = {
-        WS_C_PORT_MISSED,        WS_C_PORT_NOMBUF,      WS_C_SHED_STEER,
-        WS_C_SHED_FLOW,          WS_C_FLOW_RECORDS_LOST, WS_C_SHED_BLOCK_PACKETS,
-        WS_C_SHED_BLOCK_BYTES,   WS_C_WRITE_LOST_BYTES, WS_C_WRITE_LOST_PACKETS, WS_C_WRITE_LOST_RECORDS,
-        WS_C_OUT_LINK_TYPE,      WS_C_OUT_NAME_FAILED,
-    };
     uint64_t n = 0;
-    for (unsigned i = 0; i < sizeof(lost) / sizeof(lost[0]); i++)
-        n += ws_count_get(s, lost[i]);
+    for (const enum ws_counter *c = ws_ledger_losses; *c != WS_C_COUNT; c++)
+        n += ws_count_get(s, *c);
     return n;
 }

@@ -26,7 +26,10 @@ void ws_ledger_print(FILE *out, const struct ws_counters *sum);
 /* The same as one JSON object. */
 void ws_ledger_print_json(FILE *out, const struct ws_counters *sum);
 
-/* Packets and bytes that we (not the traffic) lost: sheds, failed writes, lost records. */
+/* The counters of what we (not the traffic) lost: sheds, failed writes, lost records. Ends with WS_C_COUNT. */
+extern const enum ws_counter ws_ledger_losses[];
+
+/* Their sum, over different units: 0 means that nothing was lost. */
 uint64_t ws_ledger_lost(const struct ws_counters *sum);
 
 #endif

@@ -50,6 +50,21 @@ static void flush_local(struct ws_receive *r)
     }
 }
 
+/* What is lost when there is no room: each frame has one fate, so one that is counted as non-flow, undecodable or held
+ * is not counted as shed as well; a datagram's frames were counted with their flow. */
+static void count_shed(struct ws_receive *r, const struct ws_packet *p)
+{
+    bool no_flow = p->status != WS_DECODE_OK ||
+                   (p->flags & (WS_PKT_FRAGMENT | WS_PKT_FLOW_KNOWN)) == WS_PKT_FRAGMENT;
+    if (p->flags & WS_PKT_FILTERED)
+        return;
+    ws_count(r->counters,
+             p->flags & WS_PKT_DATAGRAM ? WS_C_SHED_DATAGRAM
+             : no_flow                  ? WS_C_SHED_OTHER
+                                        : WS_C_SHED_STEER,
+             1);
+}
+
 /* Waits for room on a link when the source can wait; sheds the packet otherwise. */
 static void steer_packet(struct ws_receive *r, unsigned worker, const struct ws_packet *p, bool copy)
 {
@@ -59,8 +74,7 @@ static void steer_packet(struct ws_receive *r, unsigned worker, const struct ws_
         if (ws_steer_put(&r->steer, worker, p, copy))
             break;
         if (!r->can_wait || stop_level(r) == 2) {
-            if (!(p->flags & (WS_PKT_DATAGRAM | WS_PKT_FILTERED)))
-                ws_count(r->counters, WS_C_SHED_STEER, 1);
+            count_shed(r, p);
             return;
         }
         if (r->cfg.local)
@@ -264,22 +278,30 @@ static void finish(struct ws_receive *r)
     }
 }
 
-/* Takes up to a burst of the packets that the limit still lets in; the rest is given back. */
-static unsigned reserve_burst(struct ws_receive *r)
+/* Takes up to a burst of the packets that the limit still lets in. None: WS_SOURCE_END when all have come, 0 while other
+ * stages have reserved the rest and may give it back. */
+static int reserve_burst(struct ws_receive *r)
 {
-    if (!r->cfg.packets_left)
+    struct ws_packet_budget *b = r->cfg.budget;
+    if (!b)
         return WS_BURST_MAX;
-    uint64_t left = atomic_load(r->cfg.packets_left), take;
+    uint64_t left = atomic_load(&b->left), take;
     do
         take = left < WS_BURST_MAX ? left : WS_BURST_MAX;
-    while (!atomic_compare_exchange_weak(r->cfg.packets_left, &left, left - take));
-    return (unsigned)take;
+    while (!atomic_compare_exchange_weak(&b->left, &left, left - take));
+    if (take == 0)
+        return atomic_load(&b->due) ? 0 : WS_SOURCE_END;
+    return (int)take;
 }
 
-static void give_back(struct ws_receive *r, unsigned reserved, unsigned used)
+/* Settles a reservation of which some packets came. */
+static void settle(struct ws_receive *r, unsigned reserved, unsigned used)
 {
-    if (r->cfg.packets_left && reserved > used)
-        atomic_fetch_add(r->cfg.packets_left, reserved - used);
+    struct ws_packet_budget *b = r->cfg.budget;
+    if (!b)
+        return;
+    atomic_fetch_sub(&b->due, used);
+    atomic_fetch_add(&b->left, reserved - used);
 }
 
 static uint64_t steady_ns(void)
@@ -299,9 +321,11 @@ static void advance_ordinal(struct ws_receive *r)
 static unsigned poll_source(struct ws_receive *r, unsigned i)
 {
     struct ws_source *s = r->cfg.source[i];
-    unsigned room = reserve_burst(r);
-    int n = room ? ws_source_rx(s, r->pkt, room) : WS_SOURCE_END;
-    give_back(r, room, n > 0 ? (unsigned)n : 0);
+    int room = reserve_burst(r), n = room;
+    if (room > 0) {
+        n = ws_source_rx(s, r->pkt, (unsigned)room);
+        settle(r, (unsigned)room, n > 0 ? (unsigned)n : 0);
+    }
     if (n == WS_SOURCE_END) {
         r->source_ended[i] = true;
         r->ended++;

@@ -12,6 +12,12 @@
 
 #define WS_RECEIVE_SOURCES_MAX 64u
 
+/* --packet-max, shared by all stages. Each reserves before it receives, since what was received cannot be given back. */
+struct ws_packet_budget {
+    _Atomic uint64_t left; /* that may still be reserved */
+    _Atomic uint64_t due;  /* that have not come yet, reserved or not */
+};
+
 struct ws_receive_config {
     struct ws_source *source[WS_RECEIVE_SOURCES_MAX];
     unsigned n_source;
@@ -20,7 +26,7 @@ struct ws_receive_config {
     struct ws_filter *filter; /* taken; NULL = none */
     bool filter_late;
     const struct ws_select *select; /* time range; borrowed */
-    _Atomic uint64_t *packets_left; /* of --packet-max, shared by all stages; NULL = no limit */
+    struct ws_packet_budget *budget; /* NULL = no limit */
     /* Several stages: ordinals follow the steady clock, so that all stages advance alike and
      * merged outputs come out in order of receipt. */
     bool clock_ordinals;

@@ -63,7 +63,7 @@ int ws_channel_record(struct ws_channel *ch, uint64_t order, const struct ws_byt
  * found empty): other workers may wait for it (README.md, Merging). */
 void ws_channel_tick(struct ws_channel *ch, uint64_t watermark, int64_t now_ns, bool force);
 
-/* Hands over what is left and marks the channel's end. May wait for a free block. */
+/* Hands over what is left and marks the channel's end. Never waits. */
 void ws_channel_finish(struct ws_channel *ch);
 
 /* True when the writer has suspended the output: callers may skip the work of encoding. */

@@ -63,9 +63,9 @@ void ws_uring_kick(struct ws_uring *u)
         int n = io_uring_submit(&u->ring);
         if (n == -EINTR || n == -EAGAIN || n == -EBUSY)
             continue;
-        if (n < 0)
+        if (n <= 0)
             break;
-        u->queued = 0;
+        u->queued -= WS_MIN(u->queued, (unsigned)n); /* the kernel may stop early */
     }
 }
 

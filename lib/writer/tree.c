@@ -110,10 +110,10 @@ static int open_once(struct ws_wfile *f)
     struct ws_output *o = f->ch->out;
     struct ws_writer *w = o->w;
     bool replace = o->cfg.exists == WS_EXISTS_TRUNCATE;
-    int flags = O_WRONLY;
     /* O_NONBLOCK: a FIFO in the way is an error, not a halt. */
+    int flags = O_WRONLY | O_NONBLOCK;
     if (!f->created)
-        flags |= O_CREAT | (replace ? O_TRUNC | O_NONBLOCK : O_EXCL);
+        flags |= O_CREAT | (replace ? O_TRUNC : O_EXCL);
     bool made_dirs = false;
     if (!f->created && f->part && !replace && name_taken(f))
         return -EEXIST;
@@ -278,7 +278,8 @@ void ws_tree_complete(struct ws_writer *w, struct ws_io_req *r, int error)
     if (WS_LIKELY(!error)) {
         ws_out_ok(o);
     } else {
-        if (ws_error_is_disk(error)) {
+        /* Too large is one file's trouble: an offset that hostile traffic chose must not cost the others. */
+        if (ws_error_is_disk(error) && error != -EFBIG) {
             ws_out_suspend(o, "write", error);
             if (!f->error)
                 f->error = error;

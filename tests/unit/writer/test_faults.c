@@ -256,6 +256,58 @@ static void test_others_go_on(void **state)
     bed_fini(&b);
 }
 
+/* A file that may not grow costs the other files of its tree nothing. */
+static void tree_too_large(enum ws_backend_kind backend)
+{
+    struct bed b;
+    static uint8_t buf[30000];
+    struct rlimit old, low;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+    bed_init(&b, &(struct ws_writer_config){.backend = backend, .retry_ns = INT64_MAX / 2});
+    bed_add(&b, (struct ws_output_config){.kind = WS_OUTPUT_TREE,
+                                          .path = bed_path(&b, "out"),
+                                          .channels = 1,
+                                          .may_wait = true,
+                                          .flush_ns = 1});
+    struct ws_channel *ch = ws_output_channel(b.out, 0);
+    uint64_t big = ws_channel_file_open(ch, "big", 0), small = ws_channel_file_open(ch, "small", 0);
+    low = old;
+    low.rlim_cur = 20000;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &low), 0);
+    assert_int_equal(put(ch, big, 0, buf, sizeof(buf)), 0);
+    assert_int_equal(put_str(ch, small, 0, "first "), 0);
+    for (unsigned k = 0; k < 2; k++) {
+        ws_channel_tick(ch, 0, 0, true);
+        while (ws_writer_poll(b.w))
+            usleep(100);
+        usleep(1000);
+        while (ws_writer_poll(b.w))
+            usleep(100);
+        if (k == 0)
+            assert_int_equal(put_str(ch, small, 6, "second"), 0);
+    }
+    assert_int_equal(put(ch, big, 10, buf, 100), 0);
+    assert_int_equal(ws_channel_file_close(ch, big, 30000, INT64_MIN, 0), 0);
+    assert_int_equal(ws_channel_file_close(ch, small, UINT64_MAX, INT64_MIN, 0), 0);
+    ws_channel_finish(ch);
+    bed_drain(&b);
+    setrlimit(RLIMIT_FSIZE, &old);
+    bed_expect(bed_path(&b, "out/small"), "first second", 12);
+    assert_int_equal(ws_writer_suspended(b.w), 0);
+    assert_int_equal(bed_count(&b, WS_C_WRITE_SUSPENDS), 0);
+    assert_non_null(strstr(bed_log, "out/big: write failed: File too large"));
+    assert_int_equal(bed_count(&b, WS_C_WRITE_BYTES) + bed_count(&b, WS_C_WRITE_LOST_BYTES), 30112);
+    bed_fini(&b);
+}
+
+static void test_tree_too_large(void **state)
+{
+    (void)state;
+    tree_too_large(WS_BACKEND_PLAIN);
+    tree_too_large(WS_BACKEND_AUTO);
+}
+
 static void test_short_and_stall(void **state)
 {
     struct bed b;
@@ -389,6 +441,7 @@ int main(void)
         cmocka_unit_test(test_tree_enospc),
         cmocka_unit_test(test_tree_full_for_ever),
         cmocka_unit_test(test_others_go_on),
+        cmocka_unit_test(test_tree_too_large),
         cmocka_unit_test(test_short_and_stall),
         cmocka_unit_test(test_abort_while_waiting),
         cmocka_unit_test(test_tree_directory_errors),

@@ -140,6 +140,7 @@ static int dispatch(int argc, char **argv)
 int main(int argc, char **argv)
 {
     fill_standard_streams();
+    signal(SIGXFSZ, SIG_IGN); /* a file beyond the limit of the process: likewise */
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is a write error: said, counted, and the exit code tells */
     return finish_stdout(dispatch(argc, argv));
 }

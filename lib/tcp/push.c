@@ -190,8 +190,10 @@ static void payload(struct ws_tcp_ctx *x, unsigned dir)
     if (!s->wire_len && !fin)
         return;
     if (!(d->flags & DIR_SYNCED)) {
-        /* a lone byte without PSH is a keep-alive or a window probe: no stream begins with it */
-        if (s->wire_len == 1 && !fin && !(s->meta.flags & WS_TCP_PSH)) {
+        /* a lone byte without PSH is a keep-alive or a window probe: no stream begins with it, unless
+         * the peer has said that it waits for that very byte */
+        if (s->wire_len == 1 && !fin && !(s->meta.flags & WS_TCP_PSH) &&
+            !(d->flags & DIR_ACKRAW && d->ack_raw == seq)) {
             ws_tcp_note(x->t, WS_C_REFUSED_KEEPALIVE, ws_tcp_captured(s));
             return;
         }

@@ -406,6 +406,17 @@ CASE(c20_midstream_keep_alive_first)
     assert_int_equal(rig_count(r, WS_C_REFUSED_KEEPALIVE), 1);
 }
 
+/* A byte that the peer waits for is data, PSH or not. */
+CASE(c20_midstream_one_byte_awaited)
+{
+    S(r, 1, "AP", 5000, 1000, "xyz");
+    S(r, 0, "A", 1000, 5003, "a");
+    S(r, 0, "A", 1001, 5003, "b");
+    rig_close(r);
+    rig_expect(r, 0, "ab");
+    assert_int_equal(rig_count(r, WS_C_REFUSED_KEEPALIVE), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -443,6 +454,7 @@ int main(void)
         cmocka_unit_test(c19_midstream_fin_with_data),
         cmocka_unit_test(c19_unknown_window_scale),
         cmocka_unit_test(c20_midstream_keep_alive_first),
+        cmocka_unit_test(c20_midstream_one_byte_awaited),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

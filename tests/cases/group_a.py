@@ -128,7 +128,10 @@ def case_12():
     t = Talk()
     other = Case([t.c.syn("XXX"), t.s.synack(ack=0), t.c(0, "hello"), t.s(0, "world"), *t.close()],
                  {t.c: b"hello", t.s: b"world"}, label="other bytes: those of the SYN were never taken")
-    return [same, other]
+    t = Talk()
+    dropped = Case([t.c.syn("hel"), t.c.syn(), t.s.synack(ack=0), t.c(0, "hello", ack=0), t.s(0, "world"), *t.close()],
+                   {t.c: b"hello", t.s: b"world"}, label="the SYN sent again without it")
+    return [same, other, dropped]
 
 
 def case_13():

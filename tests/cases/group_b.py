@@ -69,4 +69,7 @@ def case_20():
     t = Talk()
     empty = Case([t.c(499, note="keep-alive"), t.s(700, ack=500), t.c(500, "hello"), t.s(700, "world")],
                  {t.c: b"hello", t.s: b"world"}, label="no byte")
-    return [garbage, empty]
+    t = Talk()
+    real = Case([t.s(700, "world", ack=500), t.c(500, "h"), t.c(501, "ello")], {t.c: b"hello", t.s: b"world"},
+                label="no keep-alive: the peer waits for that byte")
+    return [garbage, empty, real]

@@ -314,11 +314,19 @@ def case_68():
 
 def case_69():
     """Caps: what goes beyond is given up and marked, and counting goes on."""
+    out = []
+    for option, size in (("--held-max-stream", "8000"), ("--held-max", "8K")):
+        t = Talk()
+        parts = [bytes([97 + i]) * 1000 for i in range(20)]
+        p = [*t.open(), *(t.c(1 + i * 1000, part) for i, part in enumerate(parts)), t.s(0, "world"), *t.close()]
+        out.append(Case(p, {t.c: b"\0" + b"".join(parts), t.s: b"world"}, {t.c: [(0, 1, "cap")]}, args=(option, size),
+                        flows=[{"orig_bytes": 20001, "orig_gaps": 1}], label=option))
     t = Talk()
-    parts = [bytes([97 + i]) * 1000 for i in range(20)]
-    p = [*t.open(), *(t.c(1 + i * 1000, part) for i, part in enumerate(parts)), t.s(0, "world"), *t.close()]
-    return Case(p, {t.c: b"\0" + b"".join(parts), t.s: b"world"}, {t.c: [(0, 1, "cap")]},
-                args=("--held-max-stream", "8000"), flows=[{"orig_bytes": 20001, "orig_gaps": 1}])
+    p = [*t.open(), *(t.c(1 + i * 1000, b"x" * 1000) for i in range(20)), t.c(0, "0"), t.s(0, "world"), *t.close()]
+    out.append(Case(p, {t.c: b"\0" + b"x" * 20000, t.s: b"world"}, {t.c: [(0, 1, "cap")]},
+                    args=("--held-max-stream", "8000"), flows=[{"orig_gaps": 0}],
+                    label="the hole's byte comes after it was given up; lengths alone need no memory"))
+    return out
 
 
 def case_70():

@@ -2,7 +2,7 @@
 """Cases 71-86: headers, lengths, checksums, snap lengths."""
 import struct
 
-from build import ICMP, MAC_A, MAC_B, Packet, Talk, checksum, eth, ip, ip4, ip6, tcp, timestamps, wscale
+from build import ICMP, MAC_A, MAC_B, Packet, Talk, checksum, eth, ip, ip4, ip6, tcp, timestamps, udp, wscale
 from case import Case, plain
 
 
@@ -253,4 +253,8 @@ def case_86_header():
     runt = Packet(MAC_B + MAC_A + b"\x08\0" + ip4(b"\x9c\x40\0\x50" + bytes(8), "10.0.0.1", "10.0.0.2"), "12 bytes of TCP")
     short = Case([*t.plain(), runt], {t.c: b"hello", t.s: b"world"}, counters={"undec_trunc_l4": 1},
                  label="not cut, but too short for a header")
-    return [*out, first, short]
+    datagrams = [Packet(eth(ip(udp(*ends, *ports, b"datagram"), *ends, 17)), "UDP").cut(14 + 20 + 6)
+                 for ends, ports in ((("10.0.0.1", "10.0.0.2"), (1000, 53)), (("10.0.0.2", "10.0.0.1"), (53, 1000)))]
+    other = Case(datagrams, {}, flows=0, counters={"undec_trunc_l4": 0, "flow_packets": 2, "flows_created": 1},
+                 extract=(["--port", "53"], range(2)), stream_args=("--udp",), label="the same of UDP")
+    return [*out, first, short, other]

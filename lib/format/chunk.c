@@ -59,7 +59,11 @@ static void put_time(struct ws_json *j, const char *key, int64_t ns, bool all_di
     if (all_digits)
         ws_text_seconds(j->t, ns, 9);
     else /* to the nearest 10 us, as printf's %.5f */
-        ws_text_seconds(j->t, ns > INT64_MAX - 5000 ? ns : ns + (ns < 0 ? -5000 : 5000), 5);
+        ws_text_seconds(j->t,
+                        ns > INT64_MAX - 5000 || ns < INT64_MIN + 5000
+                            ? ns
+                            : ns + (ns < 0 ? -5000 : 5000),
+                        5);
     ws_text_putc(j->t, '"');
 }
 

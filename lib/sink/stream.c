@@ -95,6 +95,18 @@ static void headers_data(struct stream_sink *ss, struct ws_flow *flow, unsigned 
     }
 }
 
+/* From the begin of a connection to ns; stamps of damaged files may lie further apart than an int64_t can
+ * say. */
+static int64_t since_begin(const struct ws_flow *flow, unsigned dir, int64_t ns)
+{
+    int64_t begin = flow->seen == 3 ? WS_MIN(flow->first_ts_ns[0], flow->first_ts_ns[1])
+                                    : flow->first_ts_ns[dir];
+    int64_t since;
+    if (__builtin_sub_overflow(ns, begin, &since))
+        since = ns > begin ? INT64_MAX : INT64_MIN;
+    return since;
+}
+
 /* A chunk of either text format; data may be empty when only missing bytes are told. */
 static bool put_chunk(struct stream_sink *ss, struct ws_flow *flow, unsigned dir,
                       struct stream_file *f, uint64_t missing, const uint8_t *data, uint32_t len,
@@ -107,8 +119,7 @@ static bool put_chunk(struct stream_sink *ss, struct ws_flow *flow, unsigned dir
         struct ws_chunk_json c = {
             .side = side,
             .ts_ns = ts_ns,
-            .conn_ns = ts_ns - (flow->seen == 3 ? WS_MIN(flow->first_ts_ns[0], flow->first_ts_ns[1])
-                                                : flow->first_ts_ns[dir]),
+            .conn_ns = since_begin(flow, dir, ts_ns),
             .data = data,
             .len = len,
             .missing = missing,

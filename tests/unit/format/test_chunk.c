@@ -106,9 +106,10 @@ static void json_worst(void **state)
     };
     struct ws_text t;
     (void)state;
-    for (int round = 0; round < 2; round++) {
+    for (int round = 0; round < 4; round++) {
+        c.ns = round < 2;
         for (size_t i = 0; i < sizeof(data); i++)
-            data[i] = round ? (uint8_t)(i * 7 + i / 256) : 0;
+            data[i] = round % 2 ? (uint8_t)(i * 7 + i / 256) : 0;
         ws_text_init(&t, buf, sizeof(buf));
         ws_chunk_json_line(&t, &c);
         assert_true(ws_text_end(&t) > 0);

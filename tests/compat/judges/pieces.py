@@ -20,4 +20,4 @@ def tokens(pieces):
 
 
 def shown(stream):
-    return "+".join("gap %d" % t if isinstance(t, int) else str(len(t)) for t in stream) or "nothing"
+    return "+".join("gap %d" % t if isinstance(t, int) else str(len(t)) for t in stream)

@@ -15,7 +15,7 @@ import tempfile
 
 class Sharkd:
     """A running sharkd with an empty configuration. It never frees a capture, and answers some
-    requests never: it is started afresh after captures_max captures, or timeout_s without a word."""
+    requests never: it is started afresh after captures_max captures, or timeout_s without word."""
 
     def __init__(self, captures_max=60, timeout_s=15):
         self.captures_max, self.timeout_s, self.captures = captures_max, timeout_s, 0
@@ -80,7 +80,7 @@ class Sharkd:
         return bool(result) and result.get("status") == "OK"
 
     def frames(self, *fields):
-        """[(number, [field values])]; a value lists all occurrences in the frame, innermost last."""
+        """[(number, [field values])]; a value lists the occurrences in the frame, innermost last."""
         columns = {"column%d" % i: f + ":0" for i, f in enumerate(fields)}
         result = self.ask("frames", **columns) or []
         return [(f["num"], f["c"]) for f in result]

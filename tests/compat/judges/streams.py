@@ -239,7 +239,7 @@ def main():
     parser.add_argument("-j", "--jobs", type=int, default=2)
     parser.add_argument("-v", "--verbose", action="store_true")
     parser.add_argument("patterns", nargs="*")
-    a = parser.parse_args()
+    a = parser.parse_intermixed_args()
     corpora = os.environ.get("WIRESPOOL_CORPORA", "")
     for tool in ("sharkd", "tshark", "tcpflow"):
         if not shutil.which(tool):
@@ -281,7 +281,7 @@ def listed(d, known):
 
 
 def read_list(path):
-    """The first three cells of each row of the list's tables: capture, check, stream (* for all)."""
+    """The first three cells of each row of the list's tables: capture, check, stream (* all)."""
     rows = [[c.strip().strip("`") for c in line.strip().strip("|").split("|")]
             for line in read_file(path).decode().splitlines() if line.startswith("| `")]
     return {(r[0], r[1], r[2]) for r in rows if len(r) > 3}

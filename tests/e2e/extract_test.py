@@ -149,7 +149,7 @@ class Extract(e2e.Case):
     def test_filters_never_renumber(self):
         """FlowIDs are those of the whole capture, whatever is selected (6a.1)."""
         want = {f["flow_id"]: f["id.orig_p"] for f in e2e.flows(self.sample)}
-        for words in (["--port", "443"], ["-f", "tcp port 443"], ["--host", "10.42.0.0/16"]):
+        for words in (["--port", "443"], ["-f", "tcp port 443"], ["-f", "ip6"], ["--host", "10.42.0.0/16"]):
             for n in ("1", "2", "4"):
                 for f in e2e.flows(self.sample, "--workers", n, *words):
                     self.assertEqual(want.get(f["flow_id"]), f["id.orig_p"], words)

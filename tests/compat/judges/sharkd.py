@@ -80,7 +80,7 @@ class Sharkd:
         return bool(result) and result.get("status") == "OK"
 
     def frames(self, *fields):
-        """[(number, [field values])]; a value lists the occurrences in the frame, innermost last."""
+        """[(number, [field values])]; a value lists all in the frame, innermost last."""
         columns = {"column%d" % i: f + ":0" for i, f in enumerate(fields)}
         result = self.ask("frames", **columns) or []
         return [(f["num"], f["c"]) for f in result]

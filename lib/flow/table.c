@@ -43,8 +43,14 @@ static_assert(sizeof(struct rank) * BUCKET_LOAD == sizeof(struct bucket), "ranks
 
 #define NONE        UINT32_MAX
 #define FLOWS_LIMIT (UINT32_C(1) << 30)
-/* Flows that an eviction looks at in one class, besides protected ones. */
-#define EVICT_LOOK 64u
+/* Flows that an eviction looks at in one class, besides protected ones: along the class's list, and
+ * drawn. A flow that was used more lately than a share s of n others is taken by a draw with odds
+ * of 16 / n x (1 - s)^15. */
+#define EVICT_LOOK   64u
+#define EVICT_SAMPLE 16u
+/* One flow in so many of the table is not taken from the unanswered, and as many from the answered.
+ */
+#define BEGINNERS_SHARE 64u
 /* flow_class of an entry that is on the free list. */
 #define CLASS_FREE WS_FLOW_CLASSES
 
@@ -71,6 +77,7 @@ struct ws_flow_table {
     uint32_t dirty_water; /* entries from here on are still zero from the start */
     uint32_t cursor;      /* of expire */
     uint32_t overflow_max;
+    uint32_t rng; /* never 0 */
     struct list class_list[WS_FLOW_CLASSES];
 
     struct ws_flow_table_config cfg;
@@ -121,6 +128,7 @@ struct ws_flow_table *ws_flow_table_init(void *mem, const struct ws_flow_table_c
     t->overflow_max = l.overflow_max;
     t->hash = ws_flow_hash_choose();
     ws_flow_secret_init(&t->secret, cfg->seed);
+    t->rng = t->secret.start[0] | 1;
     t->free_head = NONE;
     for (unsigned c = 0; c < WS_FLOW_CLASSES; c++)
         t->class_list[c] = (struct list){.head = NONE, .tail = NONE};
@@ -327,7 +335,7 @@ static void unplace(struct ws_flow_table *t, uint32_t hash, uint32_t id)
 
 /* --- class lists ------------------------------------------------------------------------------ */
 
-/* A clock for second chances: milliseconds and a bit, modulo 52 days. A false match there only
+/* A clock that tells flows used again: milliseconds and a bit, modulo 52 days. A false match only
  * takes from one flow its second chance. */
 static inline uint32_t coarse(int64_t clock_ns)
 {
@@ -397,8 +405,13 @@ void ws_flow_table_remove(struct ws_flow_table *t, struct ws_flow *f)
 
 static void evict(struct ws_flow_table *t, struct ws_flow *f)
 {
-    ws_count(t->counters,
-             f->flow_class == WS_FLOW_UNANSWERED ? WS_C_FLOWS_EVICTED_SYN : WS_C_FLOWS_EVICTED, 1);
+    static const enum ws_counter of_class[WS_FLOW_CLASSES] = {
+        [WS_FLOW_UNANSWERED] = WS_C_FLOWS_EVICTED_SYN,
+        [WS_FLOW_CLOSED] = WS_C_FLOWS_EVICTED_CLOSED,
+        [WS_FLOW_ANSWERED] = WS_C_FLOWS_EVICTED_ANSWERED,
+        [WS_FLOW_ESTABLISHED] = WS_C_FLOWS_EVICTED,
+    };
+    ws_count(t->counters, of_class[f->flow_class], 1);
     t->gone(t->user, f, WS_FLOW_EVICTED);
     ws_flow_table_remove(t, f);
 }
@@ -411,29 +424,89 @@ static bool is_protected(const struct ws_flow *f, struct ws_flow *const *protect
     return hit;
 }
 
-/* The flow to evict from a full table: second chance, class by class. A flow at the head of its
- * list that was used since it was put there goes to the end instead; after EVICT_LOOK of those the
- * longest unused one of them goes. NULL: all flows are protected. */
+static uint32_t next_random(struct ws_flow_table *t)
+{
+    uint32_t x = t->rng; /* xorshift32 (Marsaglia 2003) */
+    x ^= x << 13;
+    x ^= x >> 17;
+    x ^= x << 5;
+    return t->rng = x;
+}
+
+/* The longest unused of EVICT_SAMPLE flows drawn from a full table. NULL: too few of those drawn
+ * are of the class to tell. */
+static struct ws_flow *oldest_of_sample(struct ws_flow_table *t, unsigned c,
+                                        struct ws_flow *const *protect, unsigned n_protect)
+{
+    struct ws_flow *drawn[EVICT_SAMPLE], *oldest = NULL;
+    unsigned fit = 0;
+    for (unsigned i = 0; i < EVICT_SAMPLE; i++) {
+        drawn[i] = flow_at(t, (uint32_t)((uint64_t)next_random(t) * t->cfg.flows_max >> 32));
+        WS_PREFETCH((const uint8_t *)drawn[i] + WS_CACHE_LINE);
+    }
+    for (unsigned i = 0; i < EVICT_SAMPLE; i++) {
+        struct ws_flow *f = drawn[i];
+        if (f->flow_class != c || is_protected(f, protect, n_protect))
+            continue;
+        fit++;
+        if (!oldest || f->last_clock_ns < oldest->last_clock_ns)
+            oldest = f;
+    }
+    return fit >= EVICT_SAMPLE / 2 ? oldest : NULL;
+}
+
+/* Second chance: a flow at the head of its list that was used since it was put there goes to the
+ * end instead; after EVICT_LOOK of those the longest unused one of them goes. */
+static struct ws_flow *oldest_of_list(struct ws_flow_table *t, unsigned c,
+                                      struct ws_flow *const *protect, unsigned n_protect)
+{
+    const struct list *l = &t->class_list[c];
+    struct ws_flow *oldest = NULL;
+    for (uint32_t look = WS_MIN(l->count, EVICT_LOOK + n_protect); look; look--) {
+        struct ws_flow *f = flow_at(t, l->head);
+        bool held = is_protected(f, protect, n_protect);
+        if (!held && coarse(f->last_clock_ns) == f->table_word)
+            return f;
+        if (!held && (!oldest || f->last_clock_ns < oldest->last_clock_ns))
+            oldest = f;
+        list_unlink(t, f);
+        list_append(t, f);
+    }
+    return oldest;
+}
+
+/* Of unanswered flows the head, if it was never used again, is the oldest: so it is in a flood of
+ * SYNs. Where the class fills the table a sample is drawn: who opens flows that look as good as
+ * others and touches each twice makes second chances go round so fast that they find flows unused
+ * that had no time to be. NULL: all are protected. */
+static struct ws_flow *victim_of_class(struct ws_flow_table *t, unsigned c,
+                                       struct ws_flow *const *protect, unsigned n_protect)
+{
+    const struct ws_flow *head = flow_at(t, t->class_list[c].head);
+    struct ws_flow *f = NULL;
+    if (c != WS_FLOW_UNANSWERED || coarse(head->last_clock_ns) != head->table_word)
+        f = oldest_of_sample(t, c, protect, n_protect);
+    return f ? f : oldest_of_list(t, c, protect, n_protect);
+}
+
+/* The flow to evict from a full table: of the lowest class, but for a share of the table that is
+ * kept for connections that begin. Without that, a table full of established flows would let no
+ * other become established: each would go for the next. NULL: all flows are protected. */
 static struct ws_flow *victim_of_table(struct ws_flow_table *t, struct ws_flow *const *protect,
                                        unsigned n_protect)
 {
-    for (unsigned c = 0; c < WS_FLOW_CLASSES; c++) {
-        const struct list *l = &t->class_list[c];
-        struct ws_flow *oldest = NULL;
-        for (uint32_t look = WS_MIN(l->count, EVICT_LOOK + n_protect); look; look--) {
-            struct ws_flow *f = flow_at(t, l->head);
-            bool held = is_protected(f, protect, n_protect);
-            if (!held && coarse(f->last_clock_ns) == f->table_word)
-                return f;
-            if (!held && (!oldest || f->last_clock_ns < oldest->last_clock_ns))
-                oldest = f;
-            list_unlink(t, f);
-            list_append(t, f);
-        }
-        if (oldest)
-            return oldest;
-    }
-    return NULL;
+    const uint32_t kept[WS_FLOW_CLASSES] = {
+        [WS_FLOW_UNANSWERED] = t->cfg.flows_max / BEGINNERS_SHARE,
+        [WS_FLOW_ANSWERED] = t->cfg.flows_max / BEGINNERS_SHARE,
+    };
+    struct ws_flow *f = NULL;
+    for (unsigned c = 0; c < WS_FLOW_CLASSES && !f; c++)
+        if (t->class_list[c].count > kept[c])
+            f = victim_of_class(t, c, protect, n_protect);
+    for (unsigned c = 0; c < WS_FLOW_CLASSES && !f; c++)
+        if (t->class_list[c].count)
+            f = victim_of_class(t, c, protect, n_protect);
+    return f;
 }
 
 /* Whether a is to go rather than b. */

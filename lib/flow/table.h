@@ -6,7 +6,7 @@
  * handed in; no allocation after ws_flow_table_init(). One thread only; no locks.
  *
  * Of the counters the table itself counts flows_created (add), flows_closed (every way out, remove
- * included), flows_idle (expire only), flows_evicted_syn, flows_evicted and flows_crowded; why a
+ * included), flows_idle (expire only), flows_evicted* by class and flows_crowded; why a
  * flow was removed (reuse, idle at lookup) only the caller knows and counts.
  */
 #ifndef WS_FLOW_TABLE_H
@@ -56,8 +56,9 @@ struct ws_flow *ws_flow_table_lookup(struct ws_flow_table *t, const struct ws_ke
 /* Adds a flow for a key that is not in the table; all other fields zero but for key, hash, id,
  * last_clock_ns = now_ns, first_ordinal = WS_ORDINAL_NONE, class UNANSWERED; ext is zeroed. When
  * the table is full it first evicts (gone() with WS_FLOW_EVICTED): the oldest of the lowest class
- * that has any. "Oldest" is approximate (second chance): a flow unused since it came into its class
- * goes first; of flows used since, no more than 64 are looked at. Independently of that, a hash
+ * that has any, or more than a 64th of the table where it is the unanswered or the answered. "Oldest" is approximate: the longest unused of 16 drawn where the class fills half of
+ * the table, else by second chance with 64 looked at at most; unanswered flows that were never used
+ * again go in order of age. Independently of that, a hash
  * that finds its two buckets and the overflow full evicts the oldest of the lowest class in there
  * (counted also as flows_crowded), which without chosen hashes does not happen. Evicting never
  * frees a flow of protect[0..n_protect), n_protect <= WS_BURST_MAX (flows that the current burst

@@ -166,13 +166,15 @@ static void evicts_lowest_class_oldest(void **state)
     assert_int_equal(key_number(&x->gone_key[4], 20), 0);
     assert_int_equal(x->n_gone, 5);
     assert_int_equal(fixture_count(x, WS_C_FLOWS_EVICTED_SYN), 2);
-    assert_int_equal(fixture_count(x, WS_C_FLOWS_EVICTED), 3);
+    assert_int_equal(fixture_count(x, WS_C_FLOWS_EVICTED_CLOSED), 1);
+    assert_int_equal(fixture_count(x, WS_C_FLOWS_EVICTED_ANSWERED), 1);
+    assert_int_equal(fixture_count(x, WS_C_FLOWS_EVICTED), 1);
     assert_int_equal(fixture_count(x, WS_C_FLOWS_CREATED), 9);
     assert_int_equal(fixture_count(x, WS_C_FLOWS_CLOSED), 5);
     fixture_destroy(x);
 }
 
-/* Flows that all were used lately: the look is bounded, the longest unused of those seen goes. */
+/* Few of a class, all used lately: the look is bounded, the longest unused of those seen goes. */
 static void eviction_look_is_bounded(void **state)
 {
     (void)state;
@@ -180,10 +182,41 @@ static void eviction_look_is_bounded(void **state)
     for (uint32_t i = 0; i < 500; i++)
         add_key(x, i, 1);
     for (uint32_t i = 0; i < 500; i++)
-        ws_flow_table_touch(x->table, find_key(x, i), (1000 - i) * SECOND, WS_FLOW_UNANSWERED);
+        ws_flow_table_touch(x->table, find_key(x, i), (1000 - i) * SECOND,
+                            i < 100 ? WS_FLOW_UNANSWERED : WS_FLOW_ESTABLISHED);
     assert_non_null(add_key(x, 1000, 1001 * SECOND));
     assert_int_equal(x->n_gone, 1);
     assert_int_equal(key_number(&x->gone_key[0], 500), 63);
+    fixture_destroy(x);
+}
+
+/* A flood that answers itself and comes back once to each of its flows looks as used as flows that
+ * go on all the time; these stay. */
+static void active_flows_outlive_an_answered_flood(void **state)
+{
+    (void)state;
+    enum { TABLE = 500, ACTIVE = 20, LAG = 50, FLOOD = 4000 };
+    struct fixture *x = fixture_create((struct ws_flow_table_config){.flows_max = TABLE});
+    int64_t now_ns = 0;
+    uint32_t random = 1;
+    for (uint32_t i = 0; i < FLOOD; i++) {
+        now_ns += 1000000000;
+        if (i < ACTIVE)
+            add_key(x, i, now_ns);
+        /* one of the active ones, each about every ACTIVE flows of the flood */
+        random = random * 1103515245 + 12345;
+        struct ws_flow *f = find_key(x, WS_MIN((random >> 16) % ACTIVE, i));
+        assert_non_null(f);
+        ws_flow_table_touch(x->table, f, now_ns, WS_FLOW_ESTABLISHED);
+        f = add_key(x, 1000000 + i, now_ns);
+        assert_non_null(f);
+        ws_flow_table_touch(x->table, f, now_ns, WS_FLOW_ESTABLISHED);
+        f = i < LAG ? NULL : find_key(x, 1000000 + i - LAG);
+        if (f)
+            ws_flow_table_touch(x->table, f, now_ns, WS_FLOW_ESTABLISHED);
+    }
+    for (uint32_t i = 0; i < ACTIVE; i++)
+        assert_non_null(find_key(x, i));
     fixture_destroy(x);
 }
 
@@ -386,6 +419,7 @@ int main(void)
         cmocka_unit_test(whole_key_decides),
         cmocka_unit_test(evicts_lowest_class_oldest),
         cmocka_unit_test(eviction_look_is_bounded),
+        cmocka_unit_test(active_flows_outlive_an_answered_flood),
         cmocka_unit_test(protected_flows_stay),
         cmocka_unit_test(protected_flows_do_not_hide_others),
         cmocka_unit_test(one_hash_for_all),

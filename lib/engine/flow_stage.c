@@ -10,6 +10,10 @@
  * cursor passes 1M flows in 2 s, far below the shortest idle timeout. */
 enum { EXPIRE_BUDGET = 16 };
 
+/* Packets of an open TCP connection whose handshake was not seen both ways, until it counts as
+ * established (filtered ones too: class and so expiry must not depend on a filter). */
+enum { ESTABLISHED_PACKETS = 4 };
+
 struct ws_flow_stage {
     struct ws_flow_table *table;
     struct ws_tcp *tcp;       /* for flows that an output selected */
@@ -192,13 +196,22 @@ static void fill_segment(struct ws_tcp_segment *seg, const struct ws_packet *p)
     seg->meta.piece = 0;
 }
 
-static enum ws_flow_class tcp_class(const struct ws_flow *f, const struct ws_tcp_conn *c)
+/* What a flow is worth when the table is full. Established is who shook hands both ways, or has
+ * gone on for a few packets: one stray packet a tuple must not buy what a handshake costs, nor may
+ * a capture of one side, or one begun midstream, lose its connections to a flood of SYNs. */
+static enum ws_flow_class tcp_class(const struct ws_flow *f, struct ws_tcp_conn *c)
 {
     if (c->state == WS_TCP_CLOSED || c->state == WS_TCP_RESET)
         return WS_FLOW_CLOSED;
-    if (f->seen != 3 && c->state < WS_TCP_OPEN)
-        return WS_FLOW_UNANSWERED;
-    return c->state >= WS_TCP_OPEN ? WS_FLOW_ESTABLISHED : WS_FLOW_ANSWERED;
+    if (c->state >= WS_TCP_OPEN) {
+        if (WS_LIKELY(f->flow_class == WS_FLOW_ESTABLISHED))
+            return WS_FLOW_ESTABLISHED;
+        if (f->seen == 3 && c->events >> WS_TCP_EV_ESTABLISHED & 1)
+            return WS_FLOW_ESTABLISHED;
+        if (++c->candidate.early >= ESTABLISHED_PACKETS)
+            return WS_FLOW_ESTABLISHED;
+    }
+    return f->seen == 3 ? WS_FLOW_ANSWERED : WS_FLOW_UNANSWERED;
 }
 
 /* A new connection took the tuple: the old flow ends, the entry becomes the new one. When the new

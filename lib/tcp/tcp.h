@@ -140,7 +140,9 @@ struct ws_tcp_conn {
         uint64_t ordinal, frame_bytes;
         int64_t ts_ns;
         uint32_t isn, ack, packets;
-        uint8_t dir, state, wscale, pad;
+        uint8_t dir, state, wscale;
+        uint8_t early; /* not the candidate's, and no part of lib/tcp: the caller's count of packets
+                          before it takes the connection for an established one */
     } candidate;
     uint8_t state; /* enum ws_tcp_state */
     uint8_t history_len;

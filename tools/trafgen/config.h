@@ -23,11 +23,21 @@ struct tg_size {
 enum tg_attack {
     TG_ATTACK_NONE,
     TG_ATTACK_SYNFLOOD,
+    TG_ATTACK_ACKFLOOD,  /* one packet of no connection a tuple */
+    TG_ATTACK_HANDSHAKE, /* whole handshakes: the attacker answers itself */
     TG_ATTACK_OOO,
     TG_ATTACK_TINY,
     TG_ATTACK_FRAGFLOOD,
     TG_ATTACK_TEARDROP,
-    TG_ATTACK_RST,
+    TG_ATTACK_STALL,         /* zero window */
+    TG_ATTACK_RST,           /* blind: far outside the window */
+    TG_ATTACK_RST_WINDOW,    /* inside the window */
+    TG_ATTACK_RST_EXACT,     /* the very next number */
+    TG_ATTACK_COLLIDE_OWNER, /* all tuples at one worker */
+    TG_ATTACK_COLLIDE_CRC,   /* all tuples of one unseeded CRC32C */
+    TG_ATTACK_ONESIDE,       /* hours of loss, one side only */
+    TG_ATTACK_FAR,           /* two sequence spaces on a tuple */
+    TG_ATTACK_GARBAGE,       /* overlapping garbage */
     TG_ATTACK_COUNT,
 };
 

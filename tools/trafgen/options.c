@@ -101,7 +101,8 @@ static const struct {
                      "of other bytes in a range shown before; the first copy is the truth"},
     [OPT_FRAGMENT] = {"fragment", "P",
                       "that a datagram with payload is fragmented, in order or reversed"},
-    [OPT_ATTACK] = {"attack", "KIND", "mix in synflood, ooo, tiny, fragflood, teardrop or rst"},
+    [OPT_ATTACK] = {"attack", "KIND", "mix in synflood, ackflood, handshake, ooo, tiny, fragflood, teardrop, stall, rst, "
+                    "rst-window, rst-exact, collide-owner, collide-crc, oneside, far or garbage"},
     [OPT_ATTACK_PACKETS] = {"attack-packets", "N", "hostile packets (default 10000)"},
     [OPT_ATTACK_RATIO] = {"attack-ratio", "R", "hostile packets for each ordinary one (default 1)"},
 };

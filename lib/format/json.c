@@ -118,6 +118,8 @@ static char short_escape(uint8_t b)
 void ws_json_escape(struct ws_text *t, const uint8_t *s, size_t n, bool ascii)
 {
     size_t run = 0; /* start of what needs no escape */
+    if (!n)
+        return; /* s may be NULL: a gap at the end has no bytes */
     for (size_t i = 0; i < n;) {
         uint8_t b = s[i];
         char e = short_escape(b);

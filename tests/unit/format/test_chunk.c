@@ -87,6 +87,13 @@ static void json_line(void **state)
                              "\"conn\":\"2.000005000\"},\"size\":\"21\",\"missing\":\"5\","
                              "\"data\":\"[5 bytes missing]a\\\"\\u0080\\n\",\"data_hex\":"
                              "\"5B35206279746573206D697373696E675D6122800A\"}\r\n");
+    c.data = NULL; /* a gap at the stream's end (UBSan) */
+    c.len = 0;
+    c.missing_text = false;
+    ws_text_init(&t, buf, sizeof(buf));
+    ws_chunk_json_line(&t, &c);
+    ws_text_end(&t);
+    assert_non_null(strstr(buf, "\"missing\":\"5\",\"data\":\"\",\"data_hex\":\"\"}"));
 }
 
 /* The worst line fits the room promised, and any bytes make a line that a parser takes. */

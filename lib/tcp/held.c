@@ -54,6 +54,7 @@ void ws_held_pool_init(struct ws_held_pool *p, void *mem, const struct ws_tcp_co
         .owners_fresh = 1,
         .rng = cfg->seed ? cfg->seed : UINT32_C(0x9e3779b9), /* not 0: it would stay 0 */
     };
+    p->owners[0] = (struct ws_held_owner){0};
 }
 
 /* Cells. */

@@ -415,6 +415,11 @@ void ws_conn_ack(struct ws_tcp_ctx *x, unsigned dir)
     }
     uint64_t near = WS_MAX(p->next, p->flags & DIR_ACKED ? p->acked : 0);
     uint64_t acked = ws_seq_extend(p->seq0, near, m->ack);
+    /* Who opened acknowledges from the other side's ISN + 1 on (RFC 9293 section 3.5): where its SYN was seen, lower
+     * bytes than those held are still to come, be they reordered or lost. */
+    if (p->flags & DIR_HOLD && d->flags & DIR_SYN && acked < p->next &&
+        p->next - acked <= ws_tcp_reach(x->t, c, dir ^ 1))
+        p->next = acked;
     if (acked < p->base ||
         (!x->exact && acked > WS_MAX(p->top, near) + ws_tcp_reach(x->t, c, dir ^ 1)))
         return; /* RFC 5961 section 5: acknowledges what cannot have been sent */

@@ -99,8 +99,7 @@ void rig_init(struct rig *r, const struct ws_tcp_config *cfg)
     size_t bytes = ws_tcp_bytes(&r->cfg);
     r->mem = aligned_alloc(64, ws_align_up(bytes, 64));
     assert_non_null(r->mem);
-    memset(r->mem, 0,
-           WS_MIN(bytes, (size_t)65536)); /* the pools lie behind, untouched until used */
+    memset(r->mem, 0, bytes); /* as the runtime gives it */
     for (int i = 0; i < 2; i++) {
         make_room(&r->stream[i], 256);
     }

@@ -339,6 +339,18 @@ CASE(c17_syn_ack_and_first_segment_lost)
     rig_expect(r, 1, "...def");
 }
 
+CASE(c17_second_segment_before_syn_ack)
+{
+    S(r, 0, "S", 1000, 0, "");
+    S(r, 1, "AP", 5004, 1001, "def"); /* held: where its stream begins is not known */
+    S(r, 0, "A", 1001, 5001, "");     /* there: whoever opened acknowledges from the ISN on */
+    S(r, 0, "A", 1001, 5007, "");
+    S(r, 1, "SA", 5000, 1001, "");
+    S(r, 1, "A", 5001, 1001, "abc");
+    rig_expect(r, 1, "abcdef");
+    assert_int_equal(r->stream[1].gaps, 0);
+}
+
 CASE(c18_client_only)
 {
     S(r, 0, "S", 1000, 0, "");
@@ -448,6 +460,7 @@ int main(void)
         cmocka_unit_test(c16_the_wait_ends_with_bytes),
         cmocka_unit_test(c17_syn_and_first_segment_lost),
         cmocka_unit_test(c17_syn_ack_and_first_segment_lost),
+        cmocka_unit_test(c17_second_segment_before_syn_ack),
         cmocka_unit_test(c18_client_only),
         cmocka_unit_test(c18_server_only),
         cmocka_unit_test(c18_client_only_without_syn),

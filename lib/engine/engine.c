@@ -41,14 +41,21 @@ struct receiver {
     struct ws_counters counters;
 };
 
+struct writer_arg {
+    struct ws_engine *engine;
+    struct ws_writer *writer;
+};
+
 struct ws_engine {
     struct ws_engine_config cfg;
     struct worker worker[WS_WORKERS_MAX];
     struct receiver receiver[WS_RECEIVERS_MAX];
+    struct writer_arg writer_arg[WS_WRITERS_MAX];
     struct ws_packet_budget budget;
     _Atomic int stop;      /* 0 run, 1 stop receiving, 2 abort */
     _Atomic unsigned workers_left, writers_left, receivers_left;
     unsigned launched;     /* threads that run, for the join */
+    _Atomic bool crippled; /* some could not be started: their links will never be closed */
     int64_t stop_seen_ns;
     unsigned order[WS_WORKERS_MAX + WS_RECEIVERS_MAX + WS_WRITERS_MAX];
 };
@@ -124,6 +131,8 @@ static bool worker_ended(struct worker *w)
 {
     if (w->receive && !ws_receive_done(w->receive))
         return false;
+    if (atomic_load_explicit(&w->engine->crippled, memory_order_relaxed))
+        return true;
     for (unsigned i = 0; i < w->n_in; i++) {
         struct ws_steer_link *l = w->in[i].link;
         if (!atomic_load_explicit(&l->closed, memory_order_acquire) || ws_ring_count(&l->ring, 1))
@@ -193,16 +202,10 @@ static int receiver_main(void *arg)
     return 0;
 }
 
-struct writer_arg {
-    struct ws_engine *engine;
-    struct ws_writer *writer;
-};
-
 static int writer_main(void *arg)
 {
     struct writer_arg wa = *(struct writer_arg *)arg;
     struct ws_backoff backoff = {0};
-    free(arg);
     while (!ws_writer_done(wa.writer)) {
         if (ws_writer_poll(wa.writer))
             ws_backoff_reset(&backoff);
@@ -428,19 +431,18 @@ int ws_engine_start(struct ws_engine *e, char *err, size_t err_len)
     atomic_store(&e->workers_left, e->cfg.workers);
     atomic_store(&e->receivers_left, e->cfg.receivers);
     for (unsigned i = 0; i < e->cfg.n_writer && rc == 0; i++) {
-        struct writer_arg *wa = malloc(sizeof(*wa));
-        if (!wa)
-            return fail(err, err_len, -ENOMEM, "writer");
-        *wa = (struct writer_arg){e, e->cfg.writer[i]};
-        rc = launch(e, base + i, "writer", i, writer_main, wa, err, err_len);
+        e->writer_arg[i] = (struct writer_arg){e, e->cfg.writer[i]};
+        rc = launch(e, base + i, "writer", i, writer_main, &e->writer_arg[i], err, err_len);
     }
     for (unsigned i = 0; i < e->cfg.workers && rc == 0; i++)
         rc = launch(e, i, "worker", i, worker_main, &e->worker[i], err, err_len);
     for (unsigned i = 0; i < e->cfg.receivers && rc == 0; i++)
         rc = launch(e, e->cfg.workers + i, "recv", i, receiver_main, &e->receiver[i], err,
                     err_len);
-    if (rc < 0)
+    if (rc < 0) {
+        atomic_store(&e->crippled, true);
         ws_engine_abort(e);
+    }
     return rc;
 }
 

@@ -65,7 +65,7 @@ static double time_scale(const char *s)
 }
 
 /* Plain digits are exact to 64 bits; other spellings go through double. */
-static int parse_unsigned(const char *text, double (*scale)(const char *), uint64_t *out)
+static int parse_unsigned(const char *text, double (*scale)(const char *), bool whole, uint64_t *out)
 {
     double v;
     if (*text && strspn(text, "0123456789") == strlen(text)) {
@@ -76,7 +76,7 @@ static int parse_unsigned(const char *text, double (*scale)(const char *), uint6
         *out = n;
         return 0;
     }
-    if (parse_scaled(text, scale, 18446744073709549568.0, &v) < 0)
+    if (parse_scaled(text, scale, 18446744073709549568.0, &v) < 0 || (whole && v != floor(v)))
         return -EINVAL;
     *out = (uint64_t)v;
     return 0;
@@ -84,12 +84,12 @@ static int parse_unsigned(const char *text, double (*scale)(const char *), uint6
 
 int ws_parse_u64(const char *text, uint64_t *out)
 {
-    return parse_unsigned(text, count_scale, out);
+    return parse_unsigned(text, count_scale, true, out);
 }
 
 int ws_parse_size(const char *text, uint64_t *out)
 {
-    return parse_unsigned(text, size_scale, out);
+    return parse_unsigned(text, size_scale, false, out);
 }
 
 int ws_parse_duration(const char *text, int64_t *out_ns)
@@ -144,16 +144,20 @@ static int store(const struct ws_opt *o, const char *value, void *values, char *
         list->item[list->n++] = value;
         return 0;
     case WS_OPT_U64:
-        return ws_parse_u64(value, at) == 0 ? 0
-                                            : bad_value(o, value, "a number", err, err_len);
+    case WS_OPT_U64_OR_0:
+        if (ws_parse_u64(value, at) < 0 || (o->type == WS_OPT_U64 && *(uint64_t *)at == 0))
+            return bad_value(o, value, o->type == WS_OPT_U64 ? "a number from 1" : "a number", err,
+                             err_len);
+        return 0;
     case WS_OPT_SIZE:
-        return ws_parse_size(value, at) == 0
-                   ? 0
-                   : bad_value(o, value, "a size such as 64K or 1G", err, err_len);
+    case WS_OPT_SIZE_OR_0:
+        if (ws_parse_size(value, at) < 0 || (o->type == WS_OPT_SIZE && *(uint64_t *)at == 0))
+            return bad_value(o, value, "a size such as 64K or 1G", err, err_len);
+        return 0;
     case WS_OPT_DURATION:
-        return ws_parse_duration(value, at) == 0
-                   ? 0
-                   : bad_value(o, value, "a time such as 10s, 5m or 200ms", err, err_len);
+        if (ws_parse_duration(value, at) < 0 || *(int64_t *)at == 0)
+            return bad_value(o, value, "a time such as 10s, 5m or 200ms", err, err_len);
+        return 0;
     case WS_OPT_CHOICE:
         i = choice_index(o->arg, value);
         if (i < 0) {

@@ -10,9 +10,11 @@ enum ws_opt_type {
     WS_OPT_FLAG,     /* bool */
     WS_OPT_STRING,   /* const char * (borrowed from argv) */
     WS_OPT_LIST,     /* struct ws_opt_list: repeatable */
-    WS_OPT_U64,      /* uint64_t: a plain count, "1e6" and suffixes K M G T (1000-based) accepted */
-    WS_OPT_SIZE,     /* uint64_t bytes: suffixes K M G T are 1024-based */
-    WS_OPT_DURATION, /* int64_t ns: 10, 1.5s, 200ms, 5m, 2h, 1d; a bare number is seconds */
+    WS_OPT_U64,      /* uint64_t: a count from 1; "1e6" and suffixes K M G T (1000-based) accepted */
+    WS_OPT_U64_OR_0, /* the same, or 0: where it is not given is told by another value */
+    WS_OPT_SIZE,     /* uint64_t bytes from 1: suffixes K M G T are 1024-based */
+    WS_OPT_SIZE_OR_0,
+    WS_OPT_DURATION, /* int64_t ns from 1: 10, 1.5s, 200ms, 5m, 2h, 1d; a bare number is seconds */
     WS_OPT_CHOICE,   /* int: index into the arg names "raw|headers|json" */
 };
 
@@ -46,7 +48,8 @@ void ws_opts_help(FILE *out, const struct ws_opt *table, uint32_t command);
 /* Prints them as man page source (roff .TP items). */
 void ws_opts_man(FILE *out, const struct ws_opt *table, uint32_t command);
 
-/* The parsers of values: 0 or -EINVAL. Whole text must be used. */
+/* The parsers of values: 0 or -EINVAL. Whole text must be used. Counts are whole numbers; of sizes and times, what is below
+ * a byte or a nanosecond is cut. */
 int ws_parse_u64(const char *text, uint64_t *out);
 int ws_parse_size(const char *text, uint64_t *out);
 int ws_parse_duration(const char *text, int64_t *out_ns);

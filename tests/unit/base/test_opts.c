@@ -87,6 +87,10 @@ static void says_what_is_wrong(void **state)
     expect_error("--text needs a value", (const char *const[]){"cmd", "--text", NULL});
     expect_error("--flag takes no value", (const char *const[]){"cmd", "--flag=1", NULL});
     expect_error("'12x' is not a number", (const char *const[]){"cmd", "--count", "12x", NULL});
+    expect_error("'0' is not a number from 1", (const char *const[]){"cmd", "--count", "0", NULL});
+    expect_error("'1.5' is not a number", (const char *const[]){"cmd", "--count", "1.5", NULL});
+    expect_error("'0' is not a size", (const char *const[]){"cmd", "--size", "0", NULL});
+    expect_error("'0' is not a time", (const char *const[]){"cmd", "--time", "0", NULL});
     expect_error("'-1' is not a size", (const char *const[]){"cmd", "--size", "-1", NULL});
     expect_error("'soon' is not a time", (const char *const[]){"cmd", "--time=soon", NULL});
     expect_error("none of one|two|three", (const char *const[]){"cmd", "--choice", "tw", NULL});
@@ -102,6 +106,10 @@ static void parses_values(void **state)
     assert_int_equal(ws_parse_u64("18446744073709551616", &u), -EINVAL);
     assert_int_equal(ws_parse_u64("2k", &u), 0);
     assert_int_equal(u, 2000);
+    assert_int_equal(ws_parse_u64("1.5k", &u), 0);
+    assert_int_equal(u, 1500);
+    assert_int_equal(ws_parse_u64("0", &u), 0);
+    assert_int_equal(ws_parse_u64("0.5", &u), -EINVAL);
     assert_int_equal(ws_parse_size("1.5G", &u), 0);
     assert_int_equal(u, 1610612736);
     assert_int_equal(ws_parse_size("3MiB", &u), 0);

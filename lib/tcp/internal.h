@@ -144,6 +144,7 @@ enum ws_overlap_fate {
     WS_OVERLAP_OLD,         /* other bytes: the held ones stay */
     WS_OVERLAP_NEW,         /* other bytes: the run's replace them */
     WS_OVERLAP_SAME,        /* the same bytes (or nobody keeps them): the held ones stay */
+    WS_OVERLAP_SAME_NEW,    /* the same bytes, but the run's segment is what later copies are judged by */
     WS_OVERLAP_HOLE_LOSES,  /* the run is a hole */
     WS_OVERLAP_HOLE_FILLED, /* the node is a hole: the run's bytes fill it */
 };

@@ -36,20 +36,23 @@ enum ws_overlap_fate ws_overlap_decide(const struct ws_tcp *t, uint32_t i,
         return WS_OVERLAP_HOLE_LOSES;
     if (n->kind == WS_HELD_HOLE)
         return WS_OVERLAP_HOLE_FILLED;
-    if (n->kind != WS_HELD_DATA ||
-        ws_held_equal(&t->pool, i, (uint32_t)(r->from - n->pos), (uint32_t)(to - r->from),
-                      r->data + (r->from - r->seg_from)))
+    if (n->kind != WS_HELD_DATA)
         return WS_OVERLAP_SAME;
-    return ws_overlap_new_wins(t->cfg.overlap, r->seg_from, r->seg_to, n->seg_pos,
-                               n->seg_pos + n->seg_len)
-               ? WS_OVERLAP_NEW
-               : WS_OVERLAP_OLD;
+    bool wins = ws_overlap_new_wins(t->cfg.overlap, r->seg_from, r->seg_to, n->seg_pos,
+                                    n->seg_pos + n->seg_len);
+    if (!ws_held_equal(&t->pool, i, (uint32_t)(r->from - n->pos), (uint32_t)(to - r->from),
+                       r->data + (r->from - r->seg_from)))
+        return wins ? WS_OVERLAP_NEW : WS_OVERLAP_OLD;
+    /* FIRST and LAST do not ask which segment a byte came with. */
+    bool asks = t->cfg.overlap != WS_OVERLAP_FIRST && t->cfg.overlap != WS_OVERLAP_LAST;
+    bool moves = r->seg_from != n->seg_pos || r->seg_to != n->seg_pos + n->seg_len;
+    return wins && asks && moves ? WS_OVERLAP_SAME_NEW : WS_OVERLAP_SAME;
 }
 
 void ws_overlap_count(struct ws_tcp *t, struct ws_tcp_run *r, enum ws_overlap_fate fate,
                       uint64_t len)
 {
-    if (fate == WS_OVERLAP_SAME) {
+    if (fate == WS_OVERLAP_SAME || fate == WS_OVERLAP_SAME_NEW) {
         ws_tcp_note(t, WS_C_PAYLOAD_DUPLICATE, len);
     } else if (fate == WS_OVERLAP_NEW || fate == WS_OVERLAP_OLD) {
         ws_tcp_note(t, WS_C_PAYLOAD_OVERLAP, len);
@@ -144,6 +147,17 @@ static bool hold_free(struct ws_tcp *t, struct ws_tcp_dir *d, uint32_t succ, str
     return true;
 }
 
+/* Makes [r->from, to) of node i a part of the run's segment. Returns whether the node has to be carved for that. */
+static bool take_over(struct ws_tcp *t, uint32_t i, const struct ws_tcp_run *r, uint64_t to)
+{
+    struct ws_held_node *n = ws_held_node(&t->pool, i);
+    if (n->pos != r->from || to != ws_held_end(n))
+        return true;
+    n->seg_pos = r->seg_from;
+    n->seg_len = (uint32_t)(r->seg_to - r->seg_from);
+    return false;
+}
+
 bool ws_overlap_hold(struct ws_tcp *t, struct ws_tcp_dir *d, struct ws_tcp_run *r)
 {
     uint32_t i = ws_held_find(&t->pool, d, r->from);
@@ -156,7 +170,8 @@ bool ws_overlap_hold(struct ws_tcp *t, struct ws_tcp_dir *d, struct ws_tcp_run *
         uint64_t to = WS_MIN(r->to, ws_held_end(n));
         uint32_t after = n->next;
         enum ws_overlap_fate fate = ws_overlap_decide(t, i, r, to);
-        if (fate == WS_OVERLAP_NEW || fate == WS_OVERLAP_HOLE_FILLED) {
+        if (fate == WS_OVERLAP_NEW || fate == WS_OVERLAP_HOLE_FILLED ||
+            (fate == WS_OVERLAP_SAME_NEW && take_over(t, i, r, to))) {
             bool splits = n->pos < r->from && to < ws_held_end(n);
             bool stays = to < ws_held_end(n); /* what lies behind, as i or as a new node */
             if (!ws_held_carve(&t->pool, d, i, r->from, to))

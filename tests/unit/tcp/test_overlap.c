@@ -113,6 +113,36 @@ static void starts_after(void **state)
     pair(WS_OVERLAP_LAST, 2, "bbbbb", 4, "a", ".bbabb"); /* splits what is held */
 }
 
+/* A copy with the same bytes is a copy: the next one is judged by the range of the winner. */
+static void equal_bytes(void **state)
+{
+    static const struct {
+        enum ws_overlap policy;
+        const char *want;
+    } equal_rows[] = {
+        {WS_OVERLAP_FIRST, ".zzzzaaabb"},  {WS_OVERLAP_BSD, ".zzzzaaabb"},
+        {WS_OVERLAP_LINUX, ".zzzzaaabb"},  {WS_OVERLAP_OLD_LINUX, ".zzzzaaabb"},
+        {WS_OVERLAP_SOLARIS, ".zzzzaaabb"}, {WS_OVERLAP_LAST, ".zzzzcccbb"},
+    };
+    (void)state;
+    for (size_t i = 0; i < WS_ARRAY_SIZE(equal_rows); i++)
+        for (unsigned cut = 0; cut < 2; cut++) { /* the whole of what is held, or a part of it */
+            struct rig r;
+            struct ws_tcp_config cfg = rig_config();
+            cfg.overlap = equal_rows[i].policy;
+            rig_init(&r, &cfg);
+            rig_open(&r, 0, 5000);
+            S(&r, 0, "A", 6, 5001, cut ? "aaabb" : "aaa");
+            S(&r, 0, "A", 2, 5001, "zzzzaaa"); /* begins before */
+            S(&r, 0, "A", 5, 5001, "zccc");    /* before the first one, not before the second */
+            if (!cut)
+                S(&r, 0, "A", 9, 5001, "bb");
+            rig_close(&r);
+            rig_expect(&r, 0, equal_rows[i].want);
+            rig_fini(&r);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -120,6 +150,7 @@ int main(void)
         cmocka_unit_test(starts_before),
         cmocka_unit_test(starts_the_same),
         cmocka_unit_test(starts_after),
+        cmocka_unit_test(equal_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -139,8 +139,10 @@ int first_pass_run(struct first_pass *fp, const struct options *o)
         r.out.want_records = true;
         code = run_execute(&r);
     }
-    if (!code && r.interrupted)
+    if (!code && r.interrupted) {
+        fprintf(stderr, "wirespool: stopped while numbering flows, before anything was written\n");
         code = 1;
+    }
     if (!code && ws_count_get(&r.sum, WS_C_FLOW_RECORDS_LOST))
         code = out_of_memory();
     if (!code)

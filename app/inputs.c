@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,6 +46,12 @@ static void note_ifaces(struct run *r, struct ws_source *s)
     }
 }
 
+/* Exit code of an input that could not be opened: what it holds is damaged, or it cannot be had at all. */
+static int open_failed(int rc)
+{
+    return rc == -EINVAL || rc == -ENODATA || rc == -EBADMSG ? 1 : 3;
+}
+
 int run_open_files(struct run *r)
 {
     char err[512];
@@ -64,8 +71,7 @@ int run_open_files(struct run *r)
     int rc = ws_file_open(&s, &fc, err, sizeof(err));
     if (rc < 0) {
         fprintf(stderr, "wirespool: %s\n", err);
-        /* what the file holds is damaged; or it cannot be had at all */
-        return rc == -EINVAL || rc == -ENODATA || rc == -EBADMSG ? 1 : 3;
+        return open_failed(rc);
     }
     /* One worker reads by itself; several are fed by a receiver. */
     r->ec.receivers = r->ec.workers > 1 ? 1 : 0;
@@ -181,11 +187,12 @@ static int unpack(struct run *r, const char *from, const char *to)
     struct ws_pcapng_iface iface;
     uint8_t head[64];
     unsigned n_iface;
-    int n, code = 0;
+    uint64_t left_out = 0;
+    int n, code = ws_file_open(&s, &fc, err, sizeof(err));
 
-    if (ws_file_open(&s, &fc, err, sizeof(err)) < 0) {
+    if (code < 0) {
         fprintf(stderr, "wirespool: %s\n", err);
-        return 1;
+        return open_failed(code);
     }
     FILE *f = fopen(to, "wb");
     if (!f) {
@@ -204,12 +211,19 @@ static int unpack(struct run *r, const char *from, const char *to)
     while ((n = ws_source_rx(s, pkt, WS_BURST_MAX)) >= 0) {
         for (int i = 0; i < n; i++) {
             struct ws_frame fr;
+            if (pkt[i].link_type != iface.link_type) {
+                left_out++;
+                continue;
+            }
             ws_frame_encode(&fr, &fmt, 0, &pkt[i]);
             for (unsigned k = 0; k < fr.n; k++)
                 fwrite(fr.piece[k].data, 1, fr.piece[k].len, f);
         }
     }
-    if (s->damaged)
+    if (left_out)
+        fprintf(stderr, "wirespool: %s: %" PRIu64 " packets left out: net_pcap carries Ethernet frames only\n",
+                from, left_out);
+    if (s->damaged || left_out)
         r->damaged = true;
     s->ops->close(s);
     if (ferror(f) || fclose(f) != 0) {
@@ -233,7 +247,7 @@ static int look_at(const char *path)
     int rc = ws_file_open(&s, &fc, err, sizeof(err));
     if (rc < 0) {
         fprintf(stderr, "wirespool: %s\n", err);
-        return rc == -EINVAL ? -1 : -3;
+        return -open_failed(rc);
     }
     const struct ws_source_iface *t = s->ops->ifaces(s, &n);
     unsigned link = n ? t[0].link_type : 1;

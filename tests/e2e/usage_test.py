@@ -30,6 +30,11 @@ def capture(path, packets):
     return path
 
 
+def block(kind, body):
+    body += bytes(-len(body) % 4)
+    return struct.pack("<II", kind, 12 + len(body)) + body + struct.pack("<I", 12 + len(body))
+
+
 class Lists(e2e.Case):
     def test_machine_lists(self):
         """--json is whole and by FlowID unless --sort or --top say otherwise."""
@@ -134,6 +139,19 @@ class Replayed(e2e.Case):
             with open(self.path(n), encoding="ascii") as f:
                 ends = [json.loads(x)["end"] for x in f]
             self.assertEqual(ends, 3 * ["end_of_input"])
+
+    def test_other_link_types(self):
+        """Frames that net_pcap cannot carry are left out and said, not passed off as Ethernet."""
+        frame = ipv4(udp(1, 2, b"x"))
+        with open(self.path("two.pcapng"), "wb") as f:
+            f.write(block(0x0a0d0d0a, struct.pack("<IHHq", 0x1a2b3c4d, 1, 0, -1)))
+            for link in (1, 101):
+                f.write(block(1, struct.pack("<HHI", link, 0, 0)))
+            for iface, data_ in ((0, frame), (1, frame[14:]), (0, frame)):
+                f.write(block(6, struct.pack("<IIIII", iface, 0, 1, len(data_), len(data_)) + data_))
+        result = run("replay", self.path("two.pcapng"), "--flows", "-", code=e2e.LOST)
+        self.assertIn("1 packets left out", result.err)
+        self.assertIn("2 packets received", result.err)
 
     def test_standard_output(self):
         """Only one thing goes to standard output."""

@@ -145,7 +145,8 @@ static void take_payload(struct ws_tcp_ctx *x, unsigned dir, uint32_t seq, bool 
     if (c->state == WS_TCP_RESET && d->flags & DIR_RST && r.to > d->top && r.to > r.from) {
         /* its sender goes on behind the reset: that was not its own (RFC 5961 section 3) */
         d->flags &= (uint16_t)~DIR_RST;
-        c->state = (d->flags | c->dir[dir ^ 1].flags) & DIR_FIN ? WS_TCP_CLOSING : WS_TCP_OPEN;
+        const unsigned fins = (d->flags & DIR_FIN) + (c->dir[dir ^ 1].flags & DIR_FIN);
+        c->state = fins == 2 * DIR_FIN ? WS_TCP_CLOSED : fins ? WS_TCP_CLOSING : WS_TCP_OPEN;
         ws_conn_event(x, dir, WS_TCP_EV_RST_IGNORED);
     }
     if (len && r.to <= d->next && !hold)

@@ -522,6 +522,7 @@ static void take_fin(struct run *m, struct side *d, int end)
         return;
     d->fin_known = true;
     d->fin = end;
+    m->c.syn_sent = m->c.syn_received = false; /* whatever the handshake was, it is over */
     for (unsigned i = 0; i < d->n; i++) {
         struct arrival *a = &d->arrival[i];
         a->wire_to = a->wire_to < end ? a->wire_to : end;
@@ -529,7 +530,6 @@ static void take_fin(struct run *m, struct side *d, int end)
     }
     for (int p = end; p < MODEL_SPACE; p++)
         d->first[p] = NEVER;
-    (void)m;
 }
 
 static void payload(struct run *m)

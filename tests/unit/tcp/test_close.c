@@ -153,6 +153,18 @@ CASE(c30_forged_rst_and_the_stream_goes_on)
     assert_int_equal(r->past_count, 0);
 }
 
+CASE(c30_forged_rst_between_both_fins)
+{
+    rig_open(r, 1000, 5000);
+    S(r, 1, "FA", 5001, 1001, "");
+    S(r, 0, "R", 1001, 0, "");
+    S(r, 0, "FA", 1001, 5002, "abc"); /* takes the reset back, and is the second FIN */
+    assert_int_equal(r->c.state, WS_TCP_CLOSED);
+    S(r, 0, "S", 90000, 0, "");
+    assert_int_equal(r->verdict, WS_TCP_NEW_CONNECTION);
+    assert_string_equal(r->past[0].text[0], "abc");
+}
+
 CASE(c30_bytes_of_the_other_side_are_kept)
 {
     rig_open(r, 1000, 5000);
@@ -395,6 +407,7 @@ int main(void)
         cmocka_unit_test(c28_rst_payload),
         cmocka_unit_test(c29_rst_outside_the_window),
         cmocka_unit_test(c30_forged_rst_and_the_stream_goes_on),
+        cmocka_unit_test(c30_forged_rst_between_both_fins),
         cmocka_unit_test(c30_bytes_of_the_other_side_are_kept),
         cmocka_unit_test(c31_rst_before_everything_is_acknowledged),
         cmocka_unit_test(c31_no_gap_up_to_the_rst),

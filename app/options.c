@@ -29,7 +29,7 @@ const struct ws_opt options_table[] = {
     {"filter", 'f', WS_OPT_STRING, "EXPR", CMD_ALL, AT(filter_text),
      "pcap-filter expression on the outer frame; the same as words after --"},
     {"flow", 0, WS_OPT_LIST, "ID", CMD_FILES, AT(flow), "this FlowID's connection, both directions"},
-    {"one-way", 0, WS_OPT_FLAG, NULL, CMD_FILES, AT(one_way), "with --flow or --tuple: that direction only"},
+    {"one-way", 0, WS_OPT_FLAG, NULL, CMD_EXTRACT | CMD_STREAMS, AT(one_way), "with --flow or --tuple: that direction only"},
     {"port", 0, WS_OPT_LIST, "LO[-HI]", CMD_ALL, AT(port), "either port in this range"},
     {"host", 0, WS_OPT_LIST, "ADDR[/N]", CMD_ALL, AT(host), "either address is, or is in, this one"},
     {"tuple", 0, WS_OPT_LIST, "PROTO,A:P,B:P", CMD_ALL, AT(tuple),

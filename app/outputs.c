@@ -113,6 +113,8 @@ static int check_paths(const struct run *r, const char *pcap, const char *stream
     for (size_t i = 0; pcap && i < WS_ARRAY_SIZE(packed); i++)
         if (has_suffix(pcap, packed[i]))
             return usage(r, pcap, "packets are not written compressed");
+    if (pcap && pcap[strlen(pcap) - 1] == '/')
+        return usage(r, pcap, "packets go to a file");
     if (streams && strcmp(streams, "-") == 0)
         return usage(r, streams, "streams go to a directory");
     if (pcap && flows && strcmp(pcap, flows) == 0)

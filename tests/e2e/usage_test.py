@@ -89,7 +89,9 @@ class Outputs(e2e.Case):
         sample, out = data("sample"), self.path("out")
         refused("extract", sample, "-o", "", says="name")
         refused("extract", sample, "-o", self.path("x.pcap.gz"), says="x.pcap.gz")
+        refused("extract", sample, "-o", self.path(""), says="file")
         refused("streams", sample, "-o", "-", says="directory")
+        refused("flows", sample, "--flow", "1", "--one-way", says="one-way")
         for template in ("../%A%a%B%b", "/x/%A%a%B%b", "%A%a%B%b/", "x/./%A%a%B%b", ".."):
             refused("streams", sample, "-o", out, "--template", template, says=template)
         refused("streams", sample, "-o", out, "--template", "%A%a", "--workers", "2", says="--workers 1")

@@ -475,8 +475,8 @@ bool ws_engine_wait(struct ws_engine *e, int64_t timeout_ns)
         if (level == 1 && e->stop_seen_ns == 0)
             e->stop_seen_ns = now;
         if (level == 1 && now - e->stop_seen_ns > e->cfg.drain_ns) {
-            ws_log(WS_LOG_ERROR, "outputs took longer than %lld s to finish: giving up",
-                   (long long)(e->cfg.drain_ns / 1000000000));
+            ws_log(WS_LOG_ERROR, "outputs took longer than %.3g s to finish: giving up",
+                   (double)e->cfg.drain_ns / 1e9);
             ws_engine_abort(e);
         }
         if (now >= until)

@@ -62,7 +62,7 @@ struct ws_engine_config {
     bool tcp_off;      /* do not give TCP payload to data sinks */
     bool verify_checksums; /* refuse TCP payload whose checksum is wrong (it is counted in any case) */
 
-    bool live;            /* now = system clock on idle polls; threads poll with little sleep */
+    bool live;            /* on idle polls time goes on by the system clock */
     uint64_t packet_max;  /* in all; 0 = no limit */
     uint32_t steer_slots; /* descriptors per steering ring; 0 = 1,024 */
     uint32_t copy_chunks; /* 1 MiB chunks per receive stage for steered copies; 0 = 16 */

@@ -19,7 +19,8 @@ struct ws_flow_record {
     uint64_t packets[2];
     uint64_t bytes[2];         /* wire bytes of whole frames */
     uint64_t ip_bytes[2];      /* of IP datagrams, header included; or UNKNOWN */
-    uint64_t payload_bytes[2]; /* transport payload as on the wire, retransmissions included */
+    uint64_t payload_bytes[2]; /* transport payload: of TCP as on the wire, retransmissions included; of others as
+                                  captured */
     uint64_t stream_bytes[2]; /* TCP: stream length, delivered and gaps; UNKNOWN when not tracked */
     uint64_t gap_bytes[2];
     uint64_t flow_id[2]; /* filled by ws_flow_record_rank(); 0 = the direction has none */

@@ -70,7 +70,7 @@ int cmd_streams(struct options *o)
         if (o->json) {
             int rc = flow_list_gather(&l, &r);
             if (!rc)
-                rc = outputs_print_streams(&r, &l);
+                rc = stream_report_print(&r, &l);
             code = WS_MAX(code, rc);
         }
     }

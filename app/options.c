@@ -88,6 +88,8 @@ const struct ws_opt options_table[] = {
     {"idle-timeout", 0, WS_OPT_DURATION, "TIME", CMD_ALL, AT(idle_timeout), "a flow ends after this silence (default 2m; established TCP 1h)"},
     {"frag-timeout", 0, WS_OPT_DURATION, "TIME", CMD_ALL, AT(frag_timeout), "fragments are given up after this time (default 60s)"},
     {"flows-max", 0, WS_OPT_U64, "N", CMD_ALL, AT(flows_max), "flows a worker tracks at once (default 4M; live 1M)"},
+    {"records-max", 0, WS_OPT_U64, "N", CMD_FILES, AT(records_max),
+     "flow records and stream lines a worker keeps for the end (default 16M, some 300 bytes each)"},
     {"held-max", 0, WS_OPT_SIZE, "SIZE", CMD_ALL, AT(held_max), "out-of-order bytes a worker holds (default 256M)"},
     {"held-max-stream", 0, WS_OPT_SIZE, "SIZE", CMD_ALL, AT(dir_held_max), "out-of-order bytes of one stream (default 16M)"},
     {"jump-max", 0, WS_OPT_SIZE, "SIZE", CMD_ALL, AT(jump_max), "a segment further ahead is refused (default 16M)"},

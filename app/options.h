@@ -54,7 +54,7 @@ struct options {
     int backend;
 
     /* engine */
-    uint64_t flows_max, held_max, dir_held_max, jump_max, frag_max;
+    uint64_t records_max, flows_max, held_max, dir_held_max, jump_max, frag_max;
     int64_t idle_timeout, frag_timeout;
     bool verify_checksums, no_tunnels, no_vlan_key;
 

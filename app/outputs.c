@@ -11,10 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "app/flowlist.h"
 #include "app/plan.h"
 #include "app/run.h"
-#include "format/json.h"
 #include "format/name.h"
 #include "sink/pcap.h"
 #include "sink/stream.h"
@@ -393,95 +391,6 @@ static int make_rotate_sink(struct run *r, unsigned worker, struct ws_sink **s)
     return ws_sink_rotate_create(s, &rc);
 }
 
-static void json_pair(struct ws_json *j, const char *key, const uint64_t v[2], unsigned dir,
-                      bool joined)
-{
-    ws_json_key(j, key);
-    ws_json_u64(j, joined ? v[0] + v[1] : v[dir]);
-}
-
-/* One finished stream file as a line of JSON (docs/formats/streams-report.md). */
-static void stream_json(struct ws_text *t, const struct ws_stream_record *rec)
-{
-    const struct ws_flow *f = rec->flow;
-    const uint64_t gaps[2] = {rec->gaps[0], rec->gaps[1]};
-    unsigned d = rec->dir;
-    struct ws_json j;
-
-    ws_json_init(&j, t);
-    ws_json_object(&j);
-    ws_json_key(&j, "file");
-    ws_json_strz(&j, rec->path);
-    ws_json_key(&j, "first_ordinal");
-    ws_json_u64(&j, f->first_ordinal[d]);
-    ws_json_key(&j, "proto");
-    if (ws_proto_name(f->key.proto))
-        ws_json_strz(&j, ws_proto_name(f->key.proto));
-    else
-        ws_json_u64(&j, f->key.proto);
-    for (unsigned end = 0; end < 2; end++) {
-        unsigned e = end ? !d : d;
-        char addr[64];
-        struct ws_text a;
-        ws_text_init(&a, addr, sizeof(addr));
-        ws_text_addr(&a, f->key.addr[e], f->key.ip_version);
-        ws_text_end(&a);
-        ws_json_key(&j, end ? "dst" : "src");
-        ws_json_strz(&j, addr);
-        ws_json_key(&j, end ? "dst_port" : "src_port");
-        ws_json_u64(&j, f->key.port[e]);
-    }
-    ws_json_key(&j, "both_directions");
-    ws_json_bool(&j, rec->joined);
-    ws_json_key(&j, "first_ts_ns");
-    ws_json_ns_str(&j, rec->first_ts_ns);
-    ws_json_key(&j, "last_ts_ns");
-    ws_json_ns_str(&j, rec->last_ts_ns);
-    ws_json_key(&j, "file_bytes");
-    ws_json_u64(&j, rec->file_bytes);
-    json_pair(&j, "bytes", rec->data_bytes, d, rec->joined);
-    json_pair(&j, "gaps", gaps, d, rec->joined);
-    json_pair(&j, "gap_bytes", rec->gap_bytes, d, rec->joined);
-    ws_json_key(&j, "shed_bytes");
-    ws_json_u64(&j, rec->shed_bytes);
-    ws_json_object_end(&j);
-    ws_text_putc(t, '\n');
-}
-
-/* Keeps a line of JSON on a finished stream file, on the worker's thread. */
-static void stream_closed(void *user, const struct ws_stream_record *rec)
-{
-    struct stream_report *rep = user;
-    char buf[WS_PATH_MAX * 6 + 1024];
-    struct ws_text t;
-
-    rep->files++;
-    rep->bytes += rec->data_bytes[0] + rec->data_bytes[1];
-    rep->gaps += rec->gaps[0] + rec->gaps[1];
-    rep->gap_bytes += rec->gap_bytes[0] + rec->gap_bytes[1];
-    if (!rep->line)
-        return;
-    if (rep->n == rep->max) {
-        size_t max = rep->max * 2;
-        struct stream_line *more = realloc(rep->line, max * sizeof(*more));
-        if (!more) {
-            rep->lost = true;
-            return;
-        }
-        rep->line = more;
-        rep->max = max;
-    }
-    ws_text_init(&t, buf, sizeof(buf));
-    stream_json(&t, rec);
-    char *text = ws_text_end(&t) < 0 ? NULL : strdup(buf);
-    if (!text) {
-        rep->lost = true;
-        return;
-    }
-    rep->line[rep->n++] =
-        (struct stream_line){rec->flow->first_ordinal[rec->dir], text};
-}
-
 static int make_stream_sink(struct run *r, unsigned worker, struct ws_sink **s)
 {
     static const enum ws_stream_format formats[] = {
@@ -507,15 +416,12 @@ static int make_stream_sink(struct run *r, unsigned worker, struct ws_sink **s)
         .pcap_tcp = !r->o->no_tcp,
         .pcap_udp = r->o->udp || r->o->all_ip,
         .pcap_other = r->o->all_ip,
-        .closed = stream_closed,
+        .gaps_listed = r->out.report_streams ? STREAM_REPORT_GAPS : 0,
+        .closed = stream_report_closed,
         .user = rep,
     };
-    if (r->out.report_streams) {
-        rep->max = 64;
-        rep->line = malloc(rep->max * sizeof(*rep->line));
-        if (!rep->line)
-            return -ENOMEM;
-    }
+    if (r->out.report_streams && stream_report_init(rep, r->o->records_max) < 0)
+        return -ENOMEM;
     int rc = ws_sink_stream_create(s, &sc, err, sizeof(err));
     if (rc == -EINVAL)
         fprintf(stderr, "wirespool: --template: %s\n", err);
@@ -538,6 +444,7 @@ static int make_flow_lines_sink(struct run *r, unsigned worker, struct ws_sink *
 static int make_record_sink(struct run *r, unsigned worker, struct ws_sink **s)
 {
     struct ws_sink_record_config rc = {
+        .records_max = r->o->records_max,
         .lengths = r->out.record_lengths,
         .ip_bytes = r->o->json || r->o->csv,
     };
@@ -575,45 +482,6 @@ int outputs_make_sinks(void *user, unsigned worker, struct ws_sink **out)
     return rc;
 }
 
-static int by_ordinal(const void *a, const void *b)
-{
-    const struct stream_line *x = a, *y = b;
-    return x->ordinal < y->ordinal ? -1 : x->ordinal > y->ordinal ? 1 : strcmp(x->text, y->text);
-}
-
-/* The line with its FlowID, which is known only now, put in front. */
-static void print_line(const struct stream_line *l, const struct flow_list *flows)
-{
-    uint64_t id = flow_list_id(flows, l->ordinal);
-    printf("{\"flow_id\":%" PRIu64 ",%s", id, l->text + 1);
-}
-
-int outputs_print_streams(struct run *r, const struct flow_list *flows)
-{
-    struct stream_line *all;
-    size_t n = 0, at = 0;
-    bool lost = false;
-
-    for (unsigned w = 0; w < r->ec.workers; w++) {
-        n += r->out.report[w].n;
-        lost |= r->out.report[w].lost;
-    }
-    all = malloc((n ? n : 1) * sizeof(*all));
-    if (!all || lost) {
-        free(all);
-        fprintf(stderr, "wirespool: the report of streams is incomplete: out of memory\n");
-        return 1;
-    }
-    for (unsigned w = 0; w < r->ec.workers; w++)
-        for (size_t i = 0; i < r->out.report[w].n; i++)
-            all[at++] = r->out.report[w].line[i];
-    qsort(all, n, sizeof(*all), by_ordinal);
-    for (size_t i = 0; i < n; i++)
-        print_line(&all[i], flows);
-    free(all);
-    return 0;
-}
-
 void outputs_chown(struct outputs *o, uid_t uid, gid_t gid)
 {
     if (o->dir && o->dir_is_new && chown(o->dir, uid, gid) < 0)
@@ -639,9 +507,6 @@ void outputs_fini(struct outputs *o)
     for (unsigned i = 0; i < o->n_writer; i++)
         if (o->writer[i])
             ws_writer_destroy(o->writer[i]);
-    for (unsigned w = 0; w < WS_WORKERS_MAX; w++) {
-        for (size_t i = 0; i < o->report[w].n; i++)
-            free(o->report[w].line[i].text);
-        free(o->report[w].line);
-    }
+    for (unsigned w = 0; w < WS_WORKERS_MAX; w++)
+        stream_report_fini(&o->report[w]);
 }

@@ -5,25 +5,13 @@
 
 #include <sys/types.h>
 
+#include "app/streamreport.h"
 #include "engine/engine.h"
 #include "format/pcapng.h"
 #include "sink/record.h"
 
 struct run;
 struct flow_list;
-
-/* A finished stream file, for the report of streams --json. */
-struct stream_line {
-    uint64_t ordinal;   /* of its direction's first packet: the order of the report */
-    char *text;         /* heap */
-};
-
-struct stream_report {
-    struct stream_line *line;
-    size_t n, max;
-    uint64_t files, bytes, gaps, gap_bytes;
-    bool lost; /* memory ran out: the report is short */
-};
 
 struct outputs {
     struct ws_writer *writer[WS_WRITERS_MAX];
@@ -56,9 +44,6 @@ int outputs_make_announcer(struct run *r);
 
 /* ws_engine_config.make_sinks; user is the run. */
 int outputs_make_sinks(void *user, unsigned worker, struct ws_sink **out);
-
-/* Prints the report of finished stream files as JSON lines, in order of first packets. */
-int outputs_print_streams(struct run *r, const struct flow_list *flows);
 
 void outputs_chown(struct outputs *o, uid_t uid, gid_t gid);
 

@@ -222,6 +222,8 @@ static void on_gap(struct ws_sink *s, struct ws_flow *flow, unsigned dir, uint64
         return;
     d->gaps++;
     d->gap_bytes += len;
+    if (ss->gaps_off)
+        ws_stream_gaps_note(ss, flow, dir, off, len, cause);
     if (ss->cfg.format >= WS_STREAM_CHUNKS) {
         note_pending(d, off, len, cause);
         return;
@@ -332,6 +334,7 @@ static void report(struct stream_sink *ss, struct ws_flow *flow, unsigned dir,
         .joined = ss->joined,
         .flow_id = ws_stream_flow_id(ss, flow, ss->joined ? flow->orig : dir),
         .file_bytes = f->pos,
+        .gap = ss->gap,
         .shed_bytes = f->shed,
         .first_ts_ns = ws_stream_first_ts(ss, flow, dir),
         .last_ts_ns = flow->last_ts_ns[dir],
@@ -342,6 +345,11 @@ static void report(struct stream_sink *ss, struct ws_flow *flow, unsigned dir,
         r.data_bytes[d] = a->dir[d].data_bytes;
         r.gap_bytes[d] = a->dir[d].gap_bytes;
         r.gaps[d] = a->dir[d].gaps;
+        if (ss->gaps_off) {
+            const struct gap_list *l = ws_stream_gaps_of(ss, flow, d);
+            r.gap_first[d] = l->first;
+            r.gaps_listed[d] = l->n;
+        }
         if (flow->seen >> d & 1)
             r.last_ts_ns = WS_MAX(r.last_ts_ns, flow->last_ts_ns[d]);
     }
@@ -372,6 +380,8 @@ static void on_close(struct ws_sink *s, struct ws_flow *flow, const struct ws_tc
             report(ss, flow, dir, a, f);
         f->id = 0;
     }
+    if (ss->gaps_off)
+        ws_stream_gaps_drop(ss, flow);
 }
 
 static void on_finish(struct ws_sink *s)
@@ -391,6 +401,7 @@ static void on_destroy(struct ws_sink *s)
     struct stream_sink *ss = (struct stream_sink *)s;
     if (!ss->cfg.alloc)
         free(ss->names.entry);
+    free(ss->gap);
     free(ss->file_header);
     free(ss->line);
     free(ss);
@@ -434,6 +445,10 @@ static void lay_out(struct stream_sink *ss)
         ss->sidecar_off = (uint32_t)size;
         size += 2 * sizeof(struct sidecar);
     }
+    if (ss->cfg.gaps_listed) {
+        ss->gaps_off = (uint32_t)size;
+        size += 2 * sizeof(struct gap_list);
+    }
     ss->base.flow_bytes = (uint32_t)ws_align_up(size, 8);
 }
 
@@ -445,6 +460,8 @@ static int make_buffers(struct stream_sink *ss)
     if (!mem)
         return -ENOMEM;
     ws_names_init(&ss->names, mem, ss->cfg.names_max);
+    if (ss->cfg.gaps_listed && ws_stream_gaps_init(ss) != 0)
+        return -ENOMEM;
     if (ss->cfg.format == WS_STREAM_JSON && !(ss->line = malloc(WS_CHUNK_JSON_MAX)))
         return -ENOMEM;
     if (ss->cfg.format == WS_STREAM_PCAP && ss->cfg.frame.pcapng) {

@@ -17,6 +17,14 @@ enum ws_stream_format {
     WS_STREAM_PCAP,      /* the packets; a file a connection */
 };
 
+/* A gap in the list of a stream; next is an index into the same array. */
+struct ws_stream_gap {
+    uint64_t off, len;
+    uint32_t next; /* WS_STREAM_GAP_END: the last one */
+    uint8_t cause; /* enum ws_gap_cause */
+};
+#define WS_STREAM_GAP_END UINT32_MAX
+
 /* What becomes of a finished stream file; path and flow are borrowed for the call. */
 struct ws_stream_record {
     const char *path; /* relative to the output's directory */
@@ -28,6 +36,9 @@ struct ws_stream_record {
     uint64_t data_bytes[2]; /* stream bytes written, per direction */
     uint64_t gap_bytes[2];
     uint32_t gaps[2];
+    const struct ws_stream_gap *gap; /* where the lists below lie, for the call */
+    uint32_t gap_first[2];           /* in stream order, as many as config and pool allowed */
+    uint32_t gaps_listed[2];         /* their number; gap_first is valid when it is not 0 */
     uint64_t shed_bytes; /* lost by us: no free block */
     int64_t first_ts_ns, last_ts_ns;
 };
@@ -42,6 +53,8 @@ struct ws_sink_stream_config {
     bool gaps_skip;        /* RAW: leave gaps out instead of holes */
     uint64_t holes_max;    /* RAW: hole bytes of a file, gaps beyond are left out; 0 = no limit */
     bool gaps_file;        /* a FILE.gaps sidecar for each stream with gaps */
+    uint32_t gaps_listed;  /* gaps of a direction that the record lists; 0 = none */
+    uint32_t gap_pool;     /* gaps listed of all open streams together (default 262,144) */
     bool missing_text;     /* JSON: also as text in the data, as pcap2conn; CHUNKS always has it */
     bool json_ns;          /* JSON: 9 decimals */
     bool number_from_zero; /* %N counts from 0, as tcpflow, else it is the FlowID */

@@ -58,6 +58,11 @@ struct sidecar {
     uint64_t id, pos;
 };
 
+/* Kept only when records list gaps. */
+struct gap_list {
+    uint32_t first, last, n; /* in stream_sink.gap; first and last valid when n is not 0 */
+};
+
 struct closing {
     uint64_t id, size, tag;
     int64_t mtime_ns;
@@ -69,7 +74,9 @@ struct stream_sink {
     struct ws_name name;
     struct ws_names names;
     bool joined;
-    uint32_t macs_off, sidecar_off; /* in the flow's area; 0 = not there */
+    uint32_t macs_off, sidecar_off, gaps_off; /* in the flow's area; 0 = not there */
+    struct ws_stream_gap *gap;                /* pool */
+    uint32_t gap_free, gap_fresh;             /* free list; from here on never used */
     unsigned n_closing;
     struct closing closing[CLOSES_MAX];
     uint8_t *file_header; /* PCAP */
@@ -94,6 +101,22 @@ static inline struct sidecar *ws_stream_sidecar_of(const struct stream_sink *ss,
 {
     return (struct sidecar *)ws_flow_ext(flow, ss->base.flow_off + ss->sidecar_off) + dir;
 }
+
+static inline struct gap_list *ws_stream_gaps_of(const struct stream_sink *ss, struct ws_flow *flow,
+                                                 unsigned dir)
+{
+    return (struct gap_list *)ws_flow_ext(flow, ss->base.flow_off + ss->gaps_off) + dir;
+}
+
+/* Makes the pool of gaps. 0 or -ENOMEM. */
+int ws_stream_gaps_init(struct stream_sink *ss);
+
+/* Lists a gap, unless the direction's list or the pool is full. */
+void ws_stream_gaps_note(struct stream_sink *ss, struct ws_flow *flow, unsigned dir, uint64_t off,
+                         uint64_t len, enum ws_gap_cause cause);
+
+/* Gives the lists of both directions back. */
+void ws_stream_gaps_drop(struct stream_sink *ss, struct ws_flow *flow);
 
 /* The first packet of the flow, or of the direction for a file of its own. */
 int64_t ws_stream_first_ts(const struct stream_sink *ss, const struct ws_flow *flow, unsigned dir);

@@ -317,6 +317,11 @@ static void flow_packet(struct ws_flow_stage *fs, struct ws_flow *f, uint32_t ha
 {
     if (!f || fs->stale)
         f = ws_flow_table_lookup(fs->table, &p->key, hash);
+    if (WS_UNLIKELY(p->flags & WS_PKT_INCOMPLETE)) {
+        if (f && f->selected)
+            ws_tcp_note_missing(fs->tcp, conn_of(fs, f), p->dir, p->tcp_seq, p->payload_wire_len);
+        return;
+    }
     if (!f) {
         f = ws_flow_table_add(fs->table, &p->key, hash, p->clock_ns, NULL, 0);
         if (WS_UNLIKELY(!f)) {

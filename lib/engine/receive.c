@@ -56,7 +56,7 @@ static void count_shed(struct ws_receive *r, const struct ws_packet *p)
 {
     bool no_flow = p->status != WS_DECODE_OK ||
                    (p->flags & (WS_PKT_FRAGMENT | WS_PKT_FLOW_KNOWN)) == WS_PKT_FRAGMENT;
-    if (p->flags & WS_PKT_FILTERED)
+    if (p->flags & (WS_PKT_FILTERED | WS_PKT_INCOMPLETE))
         return;
     ws_count(r->counters,
              p->flags & WS_PKT_DATAGRAM ? WS_C_SHED_DATAGRAM
@@ -173,7 +173,24 @@ static void on_frag_lost(void *user, uint32_t n, enum ws_counter cause)
     ws_count(r->counters, WS_C_UNDEC_FRAGMENT, n);
 }
 
-static const struct ws_frag_ops frag_ops = {on_frag_frame, on_frag_datagram, on_frag_lost};
+/* The header of a datagram that never became whole, to its flow: why the bytes are missing. */
+static void on_frag_gave_up(void *user, const struct ws_packet *p, uint8_t proto, const uint8_t *l4,
+                            uint32_t len, uint32_t wire_len)
+{
+    struct ws_receive *r = user;
+    struct ws_packet d = *p;
+    d.ordinal = r->trigger;
+    d.clock_ns = r->clock.now_ns;
+    ws_decode_datagram(&d, &r->cfg.decode, proto, l4, len, wire_len);
+    if (d.status != WS_DECODE_OK || d.flags & (WS_PKT_FRAGMENT | WS_PKT_FILTERED) ||
+        !(d.flags & WS_PKT_TCP) || !d.payload_wire_len)
+        return;
+    d.flags |= WS_PKT_INCOMPLETE;
+    emit_now(r, &d);
+}
+
+static const struct ws_frag_ops frag_ops = {on_frag_frame, on_frag_datagram, on_frag_lost,
+                                            on_frag_gave_up};
 
 /* A decoded packet: of the burst, or a datagram whose bytes are valid for this call only. */
 static void handle_decoded(struct ws_receive *r, struct ws_packet *p, bool burst)

@@ -283,12 +283,30 @@ static void remove_entry(struct ws_frag *f, uint32_t i)
     ws_frag_pool_put(&f->entries, i);
 }
 
+/* Says which bytes of a known flow go with a datagram that is given up. */
+static void tell_missing(struct ws_frag *f, const struct entry *e)
+{
+    uint8_t head[WS_FRAG_HEAD_MAX];
+    const struct ws_frag_run *first =
+        e->bytes.head == WS_FRAG_NONE ? NULL : ws_frag_pool_at(&f->runs, e->bytes.head);
+    if (!f->ops.gave_up || !e->known || e->done || !first || first->from != 0)
+        return;
+    struct ws_packet p = {.key = e->flow, .dir = e->dir, .owner_hash = e->owner_hash};
+    uint32_t len = WS_MIN(WS_MIN((uint32_t)first->to, e->bytes.cut), (uint32_t)WS_FRAG_HEAD_MAX);
+    uint32_t wire_len = e->total ? e->total : ws_frag_bytes_end(&e->bytes, &f->runs);
+    if (e->filtered)
+        p.flags |= WS_PKT_FILTERED;
+    ws_frag_bytes_copy(&e->bytes, &f->chunks, len, head);
+    f->ops.gave_up(f->user, &p, e->proto, head, len, wire_len);
+}
+
 /* An unfinished datagram leaves for a cause: its fragments are counted, frames without flow lost.
  */
 static void give_up(struct ws_frag *f, uint32_t i, enum ws_counter cause)
 {
     struct entry *e = entry_at(f, i);
     ws_count(f->counters, cause, e->fragments);
+    tell_missing(f, e);
     struct frame_list frames = e->frames;
     remove_entry(f, i);
     lose_frames(f, &frames, cause);

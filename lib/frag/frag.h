@@ -42,7 +42,13 @@ struct ws_frag_ops {
                      uint32_t len, uint32_t wire_len);
     /* n frames of one datagram whose flow never became known leave for a cause (a FRAG_ counter). */
     void (*lost)(void *user, uint32_t n, enum ws_counter cause);
+    /* A datagram of a known flow is given up incomplete: what is there of its first bytes (at most
+     * WS_FRAG_HEAD_MAX), and how long it is at least. p has key and dir alone. No frame, no payload:
+     * it only says which bytes will be missing. May be NULL. Must not push. */
+    void (*gave_up)(void *user, const struct ws_packet *p, uint8_t proto, const uint8_t *l4,
+                    uint32_t len, uint32_t wire_len);
 };
+enum { WS_FRAG_HEAD_MAX = 256 };
 
 struct ws_frag;
 

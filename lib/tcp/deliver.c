@@ -16,12 +16,10 @@ static void deliver_bytes(struct ws_tcp_ctx *x, unsigned dir, const uint8_t *dat
         t->ops.data(x->flow, dir, off, data, len, meta, t->user);
 }
 
-void ws_deliver_gap(struct ws_tcp_ctx *x, unsigned dir, uint64_t to, enum ws_gap_cause cause)
+static void deliver_gap(struct ws_tcp_ctx *x, unsigned dir, uint64_t to, enum ws_gap_cause cause)
 {
     struct ws_tcp *t = x->t;
     struct ws_tcp_dir *d = &x->c->dir[dir];
-    if (to <= d->next)
-        return;
     uint64_t off = d->next - d->base, len = to - d->next;
     d->next = to;
     d->gaps++;
@@ -34,6 +32,18 @@ void ws_deliver_gap(struct ws_tcp_ctx *x, unsigned dir, uint64_t to, enum ws_gap
     ws_conn_history(x->c, dir, WS_HISTORY_GAP);
     if (t->ops.gap)
         t->ops.gap(x->flow, dir, off, len, cause, t->user);
+}
+
+void ws_deliver_gap(struct ws_tcp_ctx *x, unsigned dir, uint64_t to, enum ws_gap_cause cause)
+{
+    struct ws_tcp_dir *d = &x->c->dir[dir];
+    while (d->next < to) {
+        uint64_t end = to;
+        enum ws_gap_cause why = cause;
+        if (WS_UNLIKELY(cause == WS_GAP_NEVER_SEEN && d->flags & DIR_MISSING))
+            why = ws_missing_cause(x->t, x->c, dir, d->next, &end);
+        deliver_gap(x, dir, end, why);
+    }
 }
 
 /* Hands out the first len bytes of the head node, which lies at d->next, and frees them. */

@@ -34,6 +34,7 @@ enum {
     DIR_FIN = 1u << 9,      /* fin is valid */
     DIR_RST = 1u << 10,     /* sent the reset that counts */
     DIR_SEEN = 1u << 11,    /* has had a packet */
+    DIR_MISSING = 1u << 12, /* may have ranges in ws_tcp.missing */
 };
 
 /* ws_tcp_conn.candidate.state */
@@ -44,12 +45,22 @@ enum {
     CAND_SYNACK, /* a SYN/ACK on an open tuple */
 };
 
+/* A range that was sent in an incomplete datagram (missing.c). */
+struct ws_tcp_missing {
+    const struct ws_tcp_conn *c; /* NULL: none */
+    uint64_t from, to;
+    uint8_t dir;
+};
+#define WS_TCP_MISSING 256u
+
 struct ws_tcp {
     struct ws_tcp_config cfg;
     struct ws_counters *counters;
     struct ws_tcp_ops ops; /* members that nobody wants are NULL */
     void *user;
     struct ws_held_pool pool;
+    struct ws_tcp_missing missing[WS_TCP_MISSING]; /* a ring */
+    uint32_t missing_next;
     uint8_t scratch[WS_HELD_PIECE]; /* a node's bytes in one piece, for one callback */
 };
 
@@ -163,6 +174,11 @@ void ws_deliver_gap(struct ws_tcp_ctx *x, unsigned dir, uint64_t to, enum ws_gap
 void ws_deliver_start(struct ws_tcp_ctx *x, unsigned dir);
 /* Fixes the base, at or below the lowest byte held, before anything was delivered; delivers. */
 void ws_deliver_rebase(struct ws_tcp_ctx *x, unsigned dir, uint64_t base);
+/* missing.c: why the byte at a position of a gap is not there, and, in *to, where that reason ends
+ * at the latest: *to is lowered only. */
+enum ws_gap_cause ws_missing_cause(const struct ws_tcp *t, const struct ws_tcp_conn *c,
+                                   unsigned dir, uint64_t at, uint64_t *to);
+void ws_missing_forget(struct ws_tcp *t, const struct ws_tcp_conn *c);
 /* Drops what is held at and beyond from; its bytes go to counter id. */
 void ws_deliver_drop_from(struct ws_tcp *t, struct ws_tcp_dir *d, uint64_t from,
                           enum ws_counter id);

@@ -319,6 +319,8 @@ void ws_tcp_close(struct ws_tcp *t, struct ws_tcp_conn *c, void *flow, enum ws_g
         if (d->flags & DIR_FIN && t->cfg.want & WS_TCP_TRACK)
             ws_deliver_gap(&x, dir, d->fin, cause);
     }
+    if ((c->dir[0].flags | c->dir[1].flags) & DIR_MISSING)
+        ws_missing_forget(t, c);
     c->closed = 1;
 }
 

@@ -185,6 +185,12 @@ enum ws_tcp_verdict ws_tcp_verdict(const struct ws_tcp_conn *c, unsigned dir,
 enum ws_tcp_verdict ws_tcp_push(struct ws_tcp *t, struct ws_tcp_conn *c, void *flow, unsigned dir,
                                 const struct ws_tcp_segment *seg);
 
+/* Tells that len bytes from sequence number seq on were sent in a datagram of which a fragment never
+ * came. Should they not come otherwise, the cause of their gap is WS_GAP_FRAGMENT instead of
+ * NEVER_SEEN. Nothing else changes. The last 256 such ranges of all connections are remembered. */
+void ws_tcp_note_missing(struct ws_tcp *t, struct ws_tcp_conn *c, unsigned dir, uint32_t seq,
+                         uint32_t len);
+
 /* Starts a fresh connection with the SYN of a candidate of old (a copy of the old conn). */
 void ws_tcp_adopt(struct ws_tcp *t, struct ws_tcp_conn *c, const struct ws_tcp_conn *old);
 

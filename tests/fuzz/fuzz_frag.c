@@ -37,9 +37,19 @@ static void on_lost(void *user, uint32_t n, enum ws_counter cause)
     settled += n;
 }
 
+static void on_gave_up(void *user, const struct ws_packet *p, uint8_t proto, const uint8_t *l4,
+                       uint32_t len, uint32_t wire_len)
+{
+    (void)user;
+    struct ws_packet d = *p;
+    if (len > wire_len || len > WS_FRAG_HEAD_MAX)
+        abort();
+    ws_decode_datagram(&d, &ws_decode_defaults, proto, l4, len, wire_len);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-    static const struct ws_frag_ops ops = {on_frame, on_datagram, on_lost};
+    static const struct ws_frag_ops ops = {on_frame, on_datagram, on_lost, on_gave_up};
     static struct ws_counters counters;
     if (!len)
         return 0;

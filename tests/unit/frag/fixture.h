@@ -26,6 +26,8 @@ struct out {
     uint64_t released_ordinal[64];
     uint8_t released_frame[1 << 17];
     uint32_t released_len;
+    unsigned gave_up;          /* datagrams of a known flow that never became whole */
+    struct ws_packet given_up; /* the last of them, decoded */
     struct ws_packet last;     /* the last frame with a flow */
     struct ws_packet datagram; /* the last datagram, decoded */
     enum ws_decode_status status;
@@ -98,7 +100,18 @@ static void on_lost(void *user, uint32_t n, enum ws_counter cause)
     out.lost += n;
 }
 
-static const struct ws_frag_ops ops = {on_frame, on_datagram, on_lost};
+static void on_gave_up(void *user, const struct ws_packet *p, uint8_t proto, const uint8_t *l4,
+                       uint32_t len, uint32_t wire_len)
+{
+    (void)user;
+    struct guard g = guard_copy(l4, len);
+    out.given_up = *p;
+    ws_decode_datagram(&out.given_up, &ws_decode_defaults, proto, g.data, len, wire_len);
+    guard_free(&g);
+    out.gave_up++;
+}
+
+static const struct ws_frag_ops ops = {on_frame, on_datagram, on_lost, on_gave_up};
 
 static inline void frag_begin(const struct ws_frag_config *cfg)
 {

@@ -61,6 +61,34 @@ static void bytes_max(void **state)
     frag_end();
 }
 
+/* A datagram of a known flow that is given up says which bytes go with it. */
+static void a_hole_is_told(void **state)
+{
+    (void)state;
+    static uint8_t tcp[3000] = {0x04, 0, 0, 80, 0, 0, 0x10, 0, 0, 0, 0, 1, 0x50, 0x10, 1, 0};
+    frag_begin(&ws_frag_defaults);
+    fragment4(&b, tcp, 0, 1480, true, 6, 1);
+    push(&b);
+    fragment4(&b, tcp, 2960, 40, false, 6, 1);
+    push(&b);
+    fragment4(&b, tcp, 0, 1480, true, 6, 2); /* of this one the end is not known either */
+    push(&b);
+    fragment4(&b, tcp, 1480, 40, false, 6, 3); /* and of this one no header */
+    push(&b);
+    assert_int_equal(out.gave_up, 0);
+    now_ns += ws_frag_defaults.timeout_ns + 1;
+    ws_frag_expire(frag, now_ns, 1);
+    assert_int_equal(out.gave_up, 1);
+    assert_int_equal(out.given_up.status, WS_DECODE_OK);
+    assert_int_equal(out.given_up.tcp_seq, 0x1000);
+    assert_int_equal(out.given_up.payload_wire_len, 2980);
+    ws_frag_flush(frag);
+    assert_int_equal(out.gave_up, 2);
+    assert_int_equal(out.given_up.payload_wire_len, 1460);
+    assert_int_equal(out.datagrams, 0);
+    frag_end();
+}
+
 /* A datagram in more runs than its list may have is given up. */
 static void runs_max(void **state)
 {
@@ -140,6 +168,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(datagrams_max),
         cmocka_unit_test(bytes_max),
+        cmocka_unit_test(a_hole_is_told),
         cmocka_unit_test(runs_max),
         cmocka_unit_test(stamps_far_apart),
         cmocka_unit_test(nothing_leaks),

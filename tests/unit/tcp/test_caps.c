@@ -326,6 +326,24 @@ CASE(a_stamp_at_the_end_of_time)
     rig_expect(r, 0, "helloworld");
 }
 
+/* Ranges of datagrams given up incomplete: the cause of their gaps, unless the bytes come. */
+CASE(gaps_of_missing_fragments)
+{
+    rig_open(r, 1000, 5000);
+    S(r, 0, "A", 1001, 5001, "abc");
+    S(r, 0, "A", 1021, 5001, "xyz");
+    ws_tcp_note_missing(r->t, &r->c, 0, 1006, 5);
+    ws_tcp_note_missing(r->t, &r->c, 0, 1001, 3); /* came */
+    S(r, 0, "A", 1006, 5001, "de");               /* came in part */
+    rig_close(r);
+    rig_expect(r, 0, "abc..de.............xyz");
+    /* [3,5) never seen, [7,10) fragment, [10,20) never seen */
+    assert_int_equal(r->stream[0].gaps, 3);
+    assert_int_equal(r->stream[0].causes, 1u << WS_GAP_NEVER_SEEN | 1u << WS_GAP_FRAGMENT);
+    for (unsigned i = 0; i < WS_TCP_MISSING; i++)
+        assert_null(r->t->missing[i].c);
+}
+
 CASE(tiny_segments_in_reverse)
 {
     /* 2,000 one-byte segments downwards: a list would need two million steps, this must not */
@@ -375,6 +393,7 @@ int main(void)
         cmocka_unit_test(oldest_holes_go_first),
         cmocka_unit_test(syn_payload_makes_room),
         cmocka_unit_test(a_stamp_at_the_end_of_time),
+        cmocka_unit_test(gaps_of_missing_fragments),
         cmocka_unit_test(tiny_segments_in_reverse),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

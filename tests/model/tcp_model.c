@@ -155,6 +155,19 @@ static bool later_wins(enum ws_overlap policy, const struct arrival *old, const 
     return false;
 }
 
+/* The payload of the side's SYN is now known to count, or not. */
+static void decide_syn_payload(struct side *d, bool counts, int when)
+{
+    if (!d->undecided)
+        return;
+    d->undecided = false;
+    if (!counts) {
+        forget(d);
+        d->top = d->base;
+    }
+    d->waited = when;
+}
+
 /* --- the end: each position from all its copies --- */
 
 static int16_t decide(const struct run *m, const struct side *d, int p, int delivered)
@@ -200,8 +213,10 @@ static void end_conn(struct run *m)
         return;
     }
     struct model_conn *out = &m->r->conn[m->r->n++];
-    for (unsigned i = 0; i < 2; i++)
+    for (unsigned i = 0; i < 2; i++) {
+        decide_syn_payload(&m->c.side[i], true, NEVER); /* nothing decided against it: it was sent */
         write_down(m, &m->c.side[i], out->at[i], &out->len[i]);
+    }
 }
 
 static void begin_conn(struct run *m)
@@ -212,18 +227,6 @@ static void begin_conn(struct run *m)
 }
 
 /* --- handshakes --- */
-
-static void decide_syn_payload(struct side *d, bool counts, int when)
-{
-    if (!d->undecided)
-        return;
-    d->undecided = false;
-    if (!counts) {
-        forget(d);
-        d->top = d->base;
-    }
-    d->waited = when;
-}
 
 /* Another ISN was meant: what was taken by the old one is no part of the stream. */
 static void other_isn(struct run *m, struct side *d, uint32_t isn)
@@ -489,8 +492,10 @@ static void reset(struct run *m)
     }
     if (over(c))
         return;
-    if (valid)
-        c->begun = c->reset = d->sent_rst = true;
+    if (!valid)
+        return;
+    c->begun = c->reset = d->sent_rst = true;
+    c->syn_sent = c->syn_received = false;
 }
 
 static bool keep_alive(const struct side *d, int at)
@@ -694,8 +699,6 @@ bool model_run(const struct model_input *in, struct model_result *r)
         m.now = (int)i;
         take(&m, &in->segment[i]);
     }
-    for (unsigned i = 0; i < 2; i++)
-        m.c.side[i].undecided = false; /* nothing decided against it: it was sent */
     end_conn(&m);
     return !r->outside;
 }

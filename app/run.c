@@ -165,18 +165,15 @@ static void leave_if_stuck(struct run *r, int64_t *aborted_ns)
 }
 
 /* Waits for the end with progress; stops after --duration. */
-static void watch(struct run *r)
+static void watch(struct run *r, struct progress *progress)
 {
-    struct progress progress;
     int64_t start = steady_ns(), aborted_ns = 0;
-    progress_init(&progress, r->o->quiet);
     while (!ws_engine_wait(r->engine, 50000000)) {
-        progress_update(&progress, r->engine);
+        progress_update(progress, r->engine);
         leave_if_stuck(r, &aborted_ns);
         if (r->o->duration && steady_ns() - start >= r->o->duration)
             ws_engine_stop(r->engine);
     }
-    progress_end(&progress);
     r->elapsed_ns = steady_ns() - start;
 }
 
@@ -184,6 +181,7 @@ int run_execute(struct run *r)
 {
     char err[512];
     struct ws_engine_gauges g;
+    struct progress progress;
     int code;
 
     if ((code = outputs_count(r)) || (code = start_plain_runtime(r)) ||
@@ -204,13 +202,15 @@ int run_execute(struct run *r)
     atomic_store(&signalled_engine, r->engine);
     if (signals_seen)
         ws_engine_stop(r->engine);
+    progress_init(&progress, r->o->quiet); /* threads that log use it */
     if (ws_engine_start(r->engine, err, sizeof(err)) < 0) {
         fprintf(stderr, "wirespool: %s\n", err);
         code = 3;
     }
     if (!code)
-        watch(r);
+        watch(r, &progress);
     ws_engine_join(r->engine);
+    progress_end(&progress);
     atomic_store(&signalled_engine, NULL);
     stop_ports(r);
     ws_engine_counters(r->engine, &r->sum);

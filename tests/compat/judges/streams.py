@@ -170,24 +170,28 @@ def compare_streams(check, ours, theirs, why):
 
 def judge(args):
     wirespool, capture, path = args
+    shark = Wireshark(judge.shark, path)
     scratch = tempfile.mkdtemp(prefix="judges-")
     try:
-        ours, flow = Ours(wirespool, path, scratch), Tcpflow(path, scratch)
+        ours = Ours(wirespool, path, scratch)
+        tcp = ours.streams or shark.packets  # tcpflow writes files for nothing else
+        flow = Tcpflow(path, scratch) if tcp else None
     finally:
         shutil.rmtree(scratch)
-    shark = Wireshark(judge.shark, path)
     found = []
     if ours.status not in (0, 1):
         found.append(("run", "-", "exit %d: %s" % (ours.status, ours.errors.decode()[:200])))
     if ours.flows_1 != ours.flows_4:
-        found.append(("workers", "-", "1 and 4 workers differ"))
+        lines = [set(f[1].splitlines()) for f in (ours.flows_1, ours.flows_4)]
+        odd = sorted(lines[0] ^ lines[1]) or [ours.flows_4[2]]
+        found.append(("workers", "-", "1 and 4 workers differ: %s" % odd[0].decode()[:200]))
     for e in ours.ledger:
         if not e["ok"]:
             found.append(("ledger", e["equation"], "%d, %d" % (e["left"], e["right"])))
     mine = {k: [s[1] for s in v] for k, v in ours.streams.items()}
     found += compare_streams("wireshark", mine, shark.streams,
                              lambda k, a, b: reasons.wireshark(k, a, b, shark))
-    if flow.status == 0:
+    if flow and flow.status == 0:
         files = {k: [[s[2]] for s in v] for k, v in ours.streams.items()}
         found += compare_streams("tcpflow", files, flow.streams,
                                  lambda k, a, b: reasons.tcpflow(k, mine.get(k, []), b, shark))

@@ -62,7 +62,7 @@ def case_19():
 
 
 def case_20():
-    """Midstream, a keep-alive of one byte comes first: no stream begins with it, no gap is reported (RFC 9293 3.8.4)."""
+    """Midstream, a keep-alive of one byte first: no stream begins with it, no gap is reported (RFC 9293 3.8.4)."""
     t = Talk()
     garbage = Case([t.c(499, "\0", note="keep-alive"), t.s(700, ack=500), t.c(500, "hello"), t.s(700, "world")],
                    {t.c: b"hello", t.s: b"world"}, label="garbage byte")

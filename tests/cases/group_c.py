@@ -124,5 +124,5 @@ def case_31():
     t = Talk()
     start = [*t.open(), t.c(0, "he")]
     hole, rest = t.c(2, "l"), t.c(3, "lo")
-    held = Case([*start, rest, t.s.rst(0, flags="RA", ack=2), hole], {t.c: b"hello"}, label="the hole is filled after it")
+    held = Case([*start, rest, t.s.rst(0, flags="RA", ack=2), hole], {t.c: b"hello"}, label="hole filled after it")
     return [peer, flying, ahead, held]

@@ -83,7 +83,8 @@ def case_39():
     t = Talk()
     n = Talk("10.0.0.2", "10.0.0.1", 80, 40000, 500_000_000, 600_000_000)
     p = [*n.open(), n.c(0, "second"), n.s(0, "answer"), *n.close()]
-    return Case([*t.plain(), *p], {t.c: b"hello", t.s: b"world", n.c.name + "c1": b"second", n.s.name + "c1": b"answer"},
+    return Case([*t.plain(), *p],
+                {t.c: b"hello", t.s: b"world", n.c.name + "c1": b"second", n.s.name + "c1": b"answer"},
                 flows=[{"id.orig_h": "10.0.0.1", "id.orig_p": 40000}, {"id.orig_h": "10.0.0.2", "id.orig_p": 80}])
 
 

@@ -349,7 +349,8 @@ def trap_ack_first():
 
 
 def trap_jump():
-    """At 100 Gbit/s 16 MiB are lost in 1.3 ms: the limit of a jump is an option, and what goes on far away is followed."""
+    """At 100 Gbit/s 16 MiB are lost in 1.3 ms: the limit of a jump is an option, and what goes on far away is
+    followed."""
     far = 64 * MIB
     t = Talk()
     option = Case([*t.open(), t.c(0, "he"), t.c(2 + far, "llo"), t.s(0, "world"), *t.close()],

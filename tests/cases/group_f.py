@@ -2,7 +2,7 @@
 """Cases 71-86: headers, lengths, checksums, snap lengths."""
 import struct
 
-from build import ICMP, MAC_A, MAC_B, Packet, Talk, checksum, eth, ip, ip4, ip6, tcp, timestamps, udp, wscale
+from build import ICMP, Packet, Talk, checksum, eth, ip, ip4, ip6, tcp, timestamps, udp, wscale
 from case import Case, plain
 
 
@@ -250,7 +250,7 @@ def case_86_header():
     first = Case([p[0].cut(40), *p], {t.c: b"hello", t.s: b"world"}, flows=counts((6, 3), conn_state="SF"),
                  label="before the SYN")
     t = Talk()
-    runt = Packet(MAC_B + MAC_A + b"\x08\0" + ip4(b"\x9c\x40\0\x50" + bytes(8), "10.0.0.1", "10.0.0.2"), "12 bytes of TCP")
+    runt = Packet(eth(ip4(b"\x9c\x40\0\x50" + bytes(8), "10.0.0.1", "10.0.0.2")), "12 bytes of TCP")
     short = Case([*t.plain(), runt], {t.c: b"hello", t.s: b"world"}, counters={"undec_trunc_l4": 1},
                  label="not cut, but too short for a header")
     datagrams = [Packet(eth(ip(udp(*ends, *ports, b"datagram"), *ends, 17)), "UDP").cut(14 + 20 + 6)

@@ -71,7 +71,8 @@ def case_103():
 
 def case_104():
     """MPLS: IP behind the last label (RFC 3032)."""
-    return [*both(lambda d: eth(mpls([16], d)), "one label"), *both(lambda d: eth(mpls([16, 17, 18], d)), "three labels")]
+    return [*both(lambda d: eth(mpls([16], d)), "one label"),
+            *both(lambda d: eth(mpls([16, 17, 18], d)), "three labels")]
 
 
 def case_105():
@@ -242,7 +243,8 @@ def case_122():
 def case_123():
     """NULL with the families of IPv6: 24 NetBSD and OpenBSD, 28 FreeBSD, 30 Darwin."""
     return [x for family in (24, 28, 30) for order in "<>"
-            for x in both(lambda d, f=family, o=order: null(d, f, o), f"family {family} {order}", four=False, link=NULL)]
+            for x in both(lambda d, f=family, o=order: null(d, f, o), f"family {family} {order}", four=False,
+                          link=NULL)]
 
 
 def case_124():

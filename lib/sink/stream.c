@@ -222,8 +222,8 @@ static void on_gap(struct ws_sink *s, struct ws_flow *flow, unsigned dir, uint64
         return;
     d->gaps++;
     d->gap_bytes += len;
-    if (ss->gaps_off)
-        ws_stream_gaps_note(ss, flow, dir, off, len, cause);
+    bool listed = ss->gaps_off && (ss->cfg.gaps_listed || !f->id) &&
+                  ws_stream_gaps_note(ss, flow, dir, off, len, cause);
     if (ss->cfg.format >= WS_STREAM_CHUNKS) {
         note_pending(d, off, len, cause);
         return;
@@ -231,6 +231,8 @@ static void on_gap(struct ws_sink *s, struct ws_flow *flow, unsigned dir, uint64
     if (ss->sidecar_off) {
         if (f->id)
             ws_stream_sidecar_line(ss, flow, dir, off, len, ws_gap_cause_name(cause));
+        else if (listed)
+            d->pending_list = 1;
         else
             note_pending(d, off, len, cause);
     }
@@ -381,7 +383,8 @@ static void on_close(struct ws_sink *s, struct ws_flow *flow, const struct ws_tc
         f->id = 0;
     }
     if (ss->gaps_off)
-        ws_stream_gaps_drop(ss, flow);
+        for (unsigned d = 0; d < 2; d++)
+            ws_stream_gaps_drop(ss, flow, d);
 }
 
 static void on_finish(struct ws_sink *s)
@@ -445,7 +448,9 @@ static void lay_out(struct stream_sink *ss)
         ss->sidecar_off = (uint32_t)size;
         size += 2 * sizeof(struct sidecar);
     }
-    if (ss->cfg.gaps_listed) {
+    /* before the first data there are few gaps: one, or a few of several causes */
+    ss->gaps_kept = ss->sidecar_off ? WS_MAX(ss->cfg.gaps_listed, 16u) : ss->cfg.gaps_listed;
+    if (ss->gaps_kept) {
         ss->gaps_off = (uint32_t)size;
         size += 2 * sizeof(struct gap_list);
     }
@@ -460,7 +465,7 @@ static int make_buffers(struct stream_sink *ss)
     if (!mem)
         return -ENOMEM;
     ws_names_init(&ss->names, mem, ss->cfg.names_max);
-    if (ss->cfg.gaps_listed && ws_stream_gaps_init(ss) != 0)
+    if ((ss->cfg.gaps_listed || ss->cfg.gaps_file) && ws_stream_gaps_init(ss) != 0)
         return -ENOMEM;
     if (ss->cfg.format == WS_STREAM_JSON && !(ss->line = malloc(WS_CHUNK_JSON_MAX)))
         return -ENOMEM;

@@ -154,7 +154,18 @@ void ws_stream_sidecar_line(struct stream_sink *ss, struct ws_flow *flow, unsign
 void ws_stream_sidecar_pending(struct stream_sink *ss, struct ws_flow *flow, unsigned dir,
                                struct stream_dir *d)
 {
-    if (!ss->sidecar_off || !d->pending_len)
+    if (!ss->sidecar_off)
+        return;
+    if (d->pending_list) {
+        const struct gap_list *l = ws_stream_gaps_of(ss, flow, dir);
+        for (uint32_t n = 0, i = l->first; n < l->n; n++, i = ss->gap[i].next)
+            ws_stream_sidecar_line(ss, flow, dir, ss->gap[i].off, ss->gap[i].len,
+                                   ws_gap_cause_name((enum ws_gap_cause)ss->gap[i].cause));
+        if (!ss->cfg.gaps_listed)
+            ws_stream_gaps_drop(ss, flow, dir);
+        d->pending_list = 0;
+    }
+    if (!d->pending_len)
         return;
     ws_stream_sidecar_line(ss, flow, dir, d->pending_off, d->pending_len,
                            ws_gap_cause_name((enum ws_gap_cause)d->pending_cause));

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The stream sink's memory of gaps: lists in one bounded pool, for the records of finished files.
- */
+/* The stream sink's memory of gaps: lists in one bounded pool, for records and late sidecars. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -18,35 +17,34 @@ int ws_stream_gaps_init(struct stream_sink *ss)
     return ss->gap ? 0 : -ENOMEM;
 }
 
-void ws_stream_gaps_note(struct stream_sink *ss, struct ws_flow *flow, unsigned dir, uint64_t off,
+bool ws_stream_gaps_note(struct stream_sink *ss, struct ws_flow *flow, unsigned dir, uint64_t off,
                          uint64_t len, enum ws_gap_cause cause)
 {
     struct gap_list *l = ws_stream_gaps_of(ss, flow, dir);
     uint32_t i = ss->gap_free;
-    if (l->n >= ss->cfg.gaps_listed)
-        return;
+    if (l->n >= ss->gaps_kept)
+        return false;
     if (i != WS_STREAM_GAP_END)
         ss->gap_free = ss->gap[i].next;
     else if (ss->gap_fresh < ss->cfg.gap_pool)
         i = ss->gap_fresh++;
     else
-        return;
+        return false;
     ss->gap[i] = (struct ws_stream_gap){off, len, WS_STREAM_GAP_END, (uint8_t)cause};
     if (l->n++)
         ss->gap[l->last].next = i;
     else
         l->first = i;
     l->last = i;
+    return true;
 }
 
-void ws_stream_gaps_drop(struct stream_sink *ss, struct ws_flow *flow)
+void ws_stream_gaps_drop(struct stream_sink *ss, struct ws_flow *flow, unsigned dir)
 {
-    for (unsigned dir = 0; dir < 2; dir++) {
-        struct gap_list *l = ws_stream_gaps_of(ss, flow, dir);
-        if (l->n) {
-            ss->gap[l->last].next = ss->gap_free;
-            ss->gap_free = l->first;
-        }
-        l->n = 0;
+    struct gap_list *l = ws_stream_gaps_of(ss, flow, dir);
+    if (l->n) {
+        ss->gap[l->last].next = ss->gap_free;
+        ss->gap_free = l->first;
     }
+    l->n = 0;
 }

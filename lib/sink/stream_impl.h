@@ -41,6 +41,7 @@ struct stream_dir {
     uint64_t ordinal;                  /* of the latest packet whose bytes came */
     uint32_t gaps;
     uint8_t pending_cause;
+    uint8_t pending_list; /* the sidecar is still to tell what the list holds */
 };
 
 struct stream_flow {
@@ -58,7 +59,7 @@ struct sidecar {
     uint64_t id, pos;
 };
 
-/* Kept only when records list gaps. */
+/* Kept when records list gaps, or there are sidecars. */
 struct gap_list {
     uint32_t first, last, n; /* in stream_sink.gap; first and last valid when n is not 0 */
 };
@@ -77,6 +78,7 @@ struct stream_sink {
     uint32_t macs_off, sidecar_off, gaps_off; /* in the flow's area; 0 = not there */
     struct ws_stream_gap *gap;                /* pool */
     uint32_t gap_free, gap_fresh;             /* free list; from here on never used */
+    uint32_t gaps_kept;                       /* of a direction */
     unsigned n_closing;
     struct closing closing[CLOSES_MAX];
     uint8_t *file_header; /* PCAP */
@@ -111,12 +113,12 @@ static inline struct gap_list *ws_stream_gaps_of(const struct stream_sink *ss, s
 /* Makes the pool of gaps. 0 or -ENOMEM. */
 int ws_stream_gaps_init(struct stream_sink *ss);
 
-/* Lists a gap, unless the direction's list or the pool is full. */
-void ws_stream_gaps_note(struct stream_sink *ss, struct ws_flow *flow, unsigned dir, uint64_t off,
+/* Lists a gap. False: the direction's list or the pool is full. */
+bool ws_stream_gaps_note(struct stream_sink *ss, struct ws_flow *flow, unsigned dir, uint64_t off,
                          uint64_t len, enum ws_gap_cause cause);
 
-/* Gives the lists of both directions back. */
-void ws_stream_gaps_drop(struct stream_sink *ss, struct ws_flow *flow);
+/* Gives a direction's list back. */
+void ws_stream_gaps_drop(struct stream_sink *ss, struct ws_flow *flow, unsigned dir);
 
 /* The first packet of the flow, or of the direction for a file of its own. */
 int64_t ws_stream_first_ts(const struct stream_sink *ss, const struct ws_flow *flow, unsigned dir);
@@ -144,7 +146,7 @@ void ws_stream_retry_closes(struct stream_sink *ss);
 void ws_stream_sidecar_line(struct stream_sink *ss, struct ws_flow *flow, unsigned dir,
                             uint64_t off, uint64_t len, const char *cause);
 
-/* Tells the gap that came before the file was there. */
+/* Tells the gaps that came before the file was there. */
 void ws_stream_sidecar_pending(struct stream_sink *ss, struct ws_flow *flow, unsigned dir,
                                struct stream_dir *d);
 

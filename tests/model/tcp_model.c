@@ -260,7 +260,7 @@ static void take_isn(struct run *m, struct side *d, uint32_t isn)
     } else if (isn_fits(m, d, isn)) {
         int p = position(m, d, isn + 1, &far);
         if (d->waits)
-            d->waited = m->now;
+            d->waited = m->now - 1; /* before the payload of the SYN itself */
         d->waits = false;
         d->base = p;
         if (d->top < p)

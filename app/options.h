@@ -36,7 +36,7 @@ struct options {
     /* common */
     uint64_t workers, writers;
     bool stats, quiet, overwrite, json, help, verbose, hugepages;
-    const char *user, *eal, *lcores;
+    const char *user, *eal;
     const char *stats_json;
 
     /* listing */

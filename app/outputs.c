@@ -43,15 +43,6 @@ static const char *streams_path(const struct run *r)
     return r->cmd == CMD_STREAMS ? r->o->out : r->cmd & CMD_LIVE ? r->o->streams : NULL;
 }
 
-/* Receive stages: one per worker with a source, one per receiver. */
-static unsigned receive_stages(const struct run *r)
-{
-    uint64_t threads = 0;
-    for (unsigned i = 0; i < r->ec.n_source; i++)
-        threads |= UINT64_C(1) << (r->ec.source[i].thread & 63);
-    return (unsigned)__builtin_popcountll(threads);
-}
-
 /* Whether the template's own text makes every name one that the writer refuses. */
 static bool leads_out(const char *template)
 {
@@ -140,7 +131,7 @@ int outputs_count(struct run *r)
             r->iface[r->n_iface++] = (struct ws_pcapng_iface){.link_type = 1, .tsresol = 9};
         o->n_output++;
         /* Several receive stages have no common order of packets: a shard each. */
-        o->pcap_rotates = r->o->rotate_size || r->o->rotate_time || receive_stages(r) > 1;
+        o->pcap_rotates = r->o->rotate_size || r->o->rotate_time || ws_engine_receive_stages(&r->ec) > 1;
         if (o->pcap_rotates && strcmp(pcap, "-") == 0) {
             fprintf(stderr, "wirespool %s: --pcap -: standard output cannot rotate or be sharded\n",
                     r->name);

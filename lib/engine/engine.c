@@ -264,14 +264,13 @@ static int build_flows(struct ws_engine *e, unsigned index, char *err, size_t er
     return 0;
 }
 
-/* How many threads have sources. */
-static unsigned receive_stages(const struct ws_engine *e)
+unsigned ws_engine_receive_stages(const struct ws_engine_config *cfg)
 {
     unsigned n = 0;
-    for (unsigned t = 0; t < e->cfg.workers + e->cfg.receivers; t++) {
+    for (unsigned t = 0; t < cfg->workers + cfg->receivers; t++) {
         bool has = false;
-        for (unsigned i = 0; i < e->cfg.n_source; i++)
-            has |= e->cfg.source[i].thread == t;
+        for (unsigned i = 0; i < cfg->n_source; i++)
+            has |= cfg->source[i].thread == t;
         n += has;
     }
     return n;
@@ -288,7 +287,7 @@ static int build_receive(struct ws_engine *e, unsigned thread, struct ws_counter
         .filter_late = e->cfg.filter_late,
         .select = &e->cfg.select,
         .budget = e->cfg.packet_max ? &e->budget : NULL,
-        .clock_ordinals = receive_stages(e) > 1,
+        .clock_ordinals = ws_engine_receive_stages(&e->cfg) > 1,
         .workers = e->cfg.workers,
         .copy_chunks = e->cfg.copy_chunks,
         .counters = counters,

@@ -25,7 +25,6 @@
 #define WS_RECEIVERS_MAX 64u
 #define WS_WRITERS_MAX   16u
 #define WS_SOURCES_MAX   256u
-#define WS_SINKS_MAX     8u
 
 /* A source and the thread that polls it: worker 0..workers, then receiver workers..workers+receivers. */
 struct ws_engine_source {
@@ -70,6 +69,9 @@ struct ws_engine_config {
 };
 
 struct ws_engine;
+
+/* How many threads have sources: with more than one there is no common order of packets. Pure. */
+unsigned ws_engine_receive_stages(const struct ws_engine_config *cfg);
 
 /* Builds the whole run: memory, stages, rings. Source and sink ownership passes to the engine on success
  * and on failure. 0 or -errno with a line in err. Main thread. */

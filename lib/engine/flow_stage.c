@@ -21,7 +21,7 @@ struct ws_flow_stage {
     struct ws_counters *counters;
     const struct ws_select *select;
     struct ws_flow_ids *ids;
-    struct ws_sink *sink[8];
+    struct ws_sink *sink[WS_SINKS_MAX];
     unsigned n_sink;
     unsigned needs;           /* of all sinks */
     size_t ext_bytes;         /* of the area behind each flow */

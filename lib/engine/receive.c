@@ -375,7 +375,7 @@ unsigned ws_receive_poll(struct ws_receive *r)
             n += poll_source(r, i);
         /* A stable source has one file list a stage: its marks are this source's. */
         if (r->steering && r->cfg.source[i]->stable)
-            ws_steer_retire(&r->steer, r->cfg.source[i], false);
+            ws_steer_retire(&r->steer, r->cfg.source[i]);
     }
     atomic_store_explicit(&r->published, r->ordinal, memory_order_release);
     if ((++r->polls & 255) == 0) /* asking a device for its totals costs system calls */

@@ -114,23 +114,12 @@ void ws_steer_source_chunk(struct ws_steer *s, uint64_t seq)
     s->chunk_seq_cur = seq;
 }
 
-void ws_steer_retire(struct ws_steer *s, struct ws_source *src, bool end)
+void ws_steer_retire(struct ws_steer *s, struct ws_source *src)
 {
-    if (end && s->source_chunk_open && s->mark_count < s->mark_max) {
-        struct ws_steer_mark *m = &s->mark[(s->mark_head + s->mark_count++) % s->mark_max];
-        mark_now(s, m);
-        m->chunk_seq = s->chunk_seq_cur;
-        s->source_chunk_open = false;
-    }
     while (s->mark_count && mark_passed(s, &s->mark[s->mark_head])) {
         if (src && src->ops->release)
             src->ops->release(src, s->mark[s->mark_head].chunk_seq);
         s->mark_head = (s->mark_head + 1) % s->mark_max;
         s->mark_count--;
     }
-}
-
-bool ws_steer_idle(const struct ws_steer *s)
-{
-    return s->mark_count == 0;
 }

@@ -63,10 +63,7 @@ void ws_steer_publish(struct ws_steer *s);
 /* Tells that the packets that follow lie in chunk seq of the source; marks the one before. */
 void ws_steer_source_chunk(struct ws_steer *s, uint64_t seq);
 
-/* Gives source chunks back that no link needs any more. end: also the current one is left. */
-void ws_steer_retire(struct ws_steer *s, struct ws_source *src, bool end);
-
-/* True when no mark is waiting. */
-bool ws_steer_idle(const struct ws_steer *s);
+/* Gives source chunks back that no link needs any more. */
+void ws_steer_retire(struct ws_steer *s, struct ws_source *src);
 
 #endif

@@ -9,6 +9,9 @@
 #include "tcp/tcp.h"
 #include "writer/channel.h"
 
+/* Sinks of one worker at most. */
+#define WS_SINKS_MAX 8u
+
 /* Events that a sink needs; the flow stage skips the rest. */
 enum ws_sink_need {
     WS_SINK_OPEN = 1,

@@ -86,6 +86,8 @@ static void reanchor(struct ws_tcp_ctx *x, unsigned dir, uint32_t isn, unsigned 
         d->top = d->next;
         set_flags(d, flags, DIR_ACKED);
     }
+    if (d->flags & DIR_FIN && (x->c->state == WS_TCP_CLOSING || x->c->state == WS_TCP_CLOSED))
+        x->c->state = x->c->dir[dir ^ 1].flags & DIR_FIN ? WS_TCP_CLOSING : WS_TCP_OPEN;
     set_flags(d, 0, DIR_SYNDATA | DIR_FIN);
 }
 

@@ -197,6 +197,22 @@ CASE(c31_no_gap_up_to_the_rst)
     assert_int_equal(r->stream[0].gaps, 0);
 }
 
+/* A FIN of an older connection, captured between SYN and SYN/ACK, does not end the new one. */
+CASE(fin_of_another_isn)
+{
+    S(r, 0, "S", 1000, 0, "");
+    S(r, 1, "FA", 3000000000u, 77, "");
+    S(r, 0, "FA", 1001, 5001, "abc");
+    S(r, 1, "SA", 5000, 1001, "");
+    assert_int_equal(r->c.state, WS_TCP_CLOSING);
+    S(r, 0, "S", 90000, 0, ""); /* a stray, then */
+    assert_int_equal(r->verdict, WS_TCP_TAKEN);
+    S(r, 1, "FA", 5001, 1005, "xy");
+    assert_int_equal(r->c.state, WS_TCP_CLOSED);
+    rig_expect(r, 0, "abc");
+    rig_expect(r, 1, "xy");
+}
+
 CASE(c33_reuse_after_fin)
 {
     finish(r);
@@ -411,6 +427,7 @@ int main(void)
         cmocka_unit_test(c30_bytes_of_the_other_side_are_kept),
         cmocka_unit_test(c31_rst_before_everything_is_acknowledged),
         cmocka_unit_test(c31_no_gap_up_to_the_rst),
+        cmocka_unit_test(fin_of_another_isn),
         cmocka_unit_test(c33_reuse_after_fin),
         cmocka_unit_test(c34_reuse_after_rst),
         cmocka_unit_test(c35_reuse_with_the_close_not_captured),

@@ -278,6 +278,7 @@ static int make_scratch(struct run *r)
     snprintf(path, sizeof(path), "%s/wirespool-XXXXXX", tmp && *tmp ? tmp : "/tmp");
     if (!mkdtemp(path) || !(r->scratch = strdup(path))) {
         fprintf(stderr, "wirespool: %s: %s\n", path, strerror(errno));
+        rmdir(path); /* if it was made */
         return 3;
     }
     return 0;

@@ -179,8 +179,10 @@ int options_parse(struct options *o, enum command cmd, const char *name, int arg
     } else if (o->filter_text) {
         o->filter = strdup(o->filter_text);
     }
-    if ((rest < argc || o->filter_text) && !o->filter)
+    if ((rest < argc || o->filter_text) && !o->filter) {
+        fprintf(stderr, "wirespool %s: out of memory for the filter\n", name);
         return 3;
+    }
     return 0;
 }
 

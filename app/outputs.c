@@ -217,8 +217,10 @@ static int prepare_merged_pcap(struct run *r, const char *path)
     const struct ws_frame_format fmt = frame_format(r);
     size_t room = ws_frame_header_room(DEVICES_MAX);
     uint8_t *head = malloc(room);
-    if (!head)
+    if (!head) {
+        fprintf(stderr, "wirespool: %s: out of memory\n", path);
         return 3;
+    }
     common_config(r, &oc);
     /* The reader's own channel describes interfaces that turn up while reading. */
     if (r->out.pcapng && r->ec.receivers)

@@ -2,6 +2,7 @@
 /* From options to the engine's configuration. */
 #include "app/plan.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -122,9 +123,10 @@ int plan_engine(struct ws_engine_config *cfg, const struct options *o, enum comm
     cfg->packet_max = o->packet_max;
     if (o->filter) {
         struct ws_filter *f;
-        if (ws_filter_create(&f, o->filter, -1, err, sizeof(err)) < 0) {
+        rc = ws_filter_create(&f, o->filter, -1, err, sizeof(err));
+        if (rc < 0) {
             fprintf(stderr, "wirespool: filter '%s': %s\n", o->filter, err);
-            return 2;
+            return rc == -ENOMEM ? 3 : 2;
         }
         cfg->filter = f;
     }

@@ -65,7 +65,7 @@
     X(FLOWS_EVICTED_ANSWERED, "flows_evicted_answered", "flows", "evicted though answered, the table being full") \
     X(FLOWS_EVICTED, "flows_evicted", "flows", "evicted though established, the table being full") \
     X(FLOWS_CROWDED, "flows_crowded", "flows", "of the evicted, those whose hash buckets were full") \
-    X(FLOW_RECORDS_LOST, "flow_records_lost", "records", "flow records beyond the record cap")     \
+    X(FLOW_RECORDS_LOST, "flow_records_lost", "records", "flow records beyond the record cap or the memory")     \
     /* TCP payload bytes: each seen byte has one fate */                                           \
     X(TCP_SEGMENTS, "tcp_segments", "segments", "TCP segments pushed to reassembly")               \
     X(TCP_BAD_CHECKSUM, "tcp_bad_checksum", "segments", "TCP segments with a wrong checksum")      \

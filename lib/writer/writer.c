@@ -155,6 +155,7 @@ int ws_writer_add_output(struct ws_writer *w, const struct ws_output_config *cfg
         snprintf(err, err_len, "%s: %s", cfg->path, what);
         return rc;
     }
+    snprintf(err, err_len, "%s: out of memory", cfg->path);
     struct ws_output *o = calloc(1, sizeof(*o));
     if (!o)
         return -ENOMEM;

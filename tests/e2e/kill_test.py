@@ -279,7 +279,8 @@ class Kill(Repair):
 
         def one(i):
             part = ["--part"] if i % 3 == 0 else []
-            killed = self.kill(took, "streams", self.input, "-o", self.path("s"), *part, *self.how())
+            small = ["--blocks", "4", "--block-size", "64K"] if i % 2 else []  # writing begins sooner
+            killed = self.kill(took, "streams", self.input, "-o", self.path("s"), *part, *small, *self.how())
             if part and killed and os.path.isdir(self.path("s")):
                 for name in os.listdir(self.path("s")):
                     if not name.endswith(".part"):

@@ -444,7 +444,7 @@ static void acknowledge(struct run *m, bool exact)
         return;
     }
     int acked = position(m, p, m->s->ack, &far);
-    if (far && exact && (int32_t)(m->s->ack - p->ref) > 0)
+    if (far && exact && ((int32_t)(m->s->ack - p->ref) > 0 || (int32_t)(m->s->ack - p->ref) < INT32_MIN + MODEL_SPACE))
         outside(m, "a segment in order that acknowledges far bytes");
     if (!far && p->waits && d->syn && acked < p->low)
         p->low = acked; /* who opened acknowledges from the other's ISN + 1 on */

@@ -34,6 +34,8 @@ struct world {
     bool adding; /* an eviction may come */
     uint64_t crowded_before;
     int64_t now_ns;
+    bool even;    /* times are multiples of 2^28 ns, as timeouts are: they pass at the very nanosecond */
+    bool settled; /* flows come to a class for good, and are used often */
     uint64_t flushed_ordinal;
     uint64_t next_ordinal;
 };
@@ -249,7 +251,11 @@ static void step_touch(struct world *w, uint32_t n)
     if (!f)
         return;
     assert_int_equal(ws_flow_table_is_idle(w->x->table, f, w->now_ns), twin_idle(w, &w->twin[n]));
-    uint8_t cls = rng(2) ? w->twin[n].cls : (uint8_t)rng(WS_FLOW_CLASSES);
+    uint8_t cls = w->twin[n].cls;
+    if (w->settled && cls == WS_FLOW_UNANSWERED)
+        cls = rng(3) ? WS_FLOW_ESTABLISHED : WS_FLOW_ANSWERED;
+    else if (!w->settled && rng(2))
+        cls = (uint8_t)rng(WS_FLOW_CLASSES);
     bool moves = cls != w->twin[n].cls;
     if (moves)
         list_drop(w, n);
@@ -281,7 +287,12 @@ static void step_burst(struct world *w)
 static void step(struct world *w)
 {
     uint32_t n = rng(KEYS), what = rng(1000);
-    w->now_ns += rng(2) ? 0 : (int64_t)rng(1u << 30);
+    if (rng(2))
+        w->now_ns += w->even ? (int64_t)rng(5) << 28 : (int64_t)rng(1u << 30);
+    if (w->settled)
+        what = what < 800 ? 100 + what : what; /* fewer new ones; none is removed */
+    if (w->settled && what >= 700 && what < 850)
+        what = 500;
     if (what < 450) {
         step_add(w, n);
     } else if (what < 700) {
@@ -322,6 +333,8 @@ static void random_operations(void **state)
         struct world *w = calloc(1, sizeof(*w));
         assert_non_null(w);
         w->x = x;
+        w->even = rng(2);
+        w->settled = rng(3) == 0;
         struct ws_flow_secret secret;
         ws_flow_secret_init(&secret, cfg.seed);
         w->draw = secret.start[0] | 1;

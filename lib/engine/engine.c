@@ -384,6 +384,8 @@ int ws_engine_create(struct ws_engine **out, const struct ws_engine_config *cfg,
     /* The caches' alignment of the counters matters: calloc does not give it. */
     struct ws_engine *e = aligned_alloc(64, ws_align_up(sizeof(*e), 64));
     if (!e) {
+        if (cfg->announcer)
+            cfg->announcer->ops->destroy(cfg->announcer);
         for (unsigned i = 0; i < cfg->n_source; i++)
             cfg->source[i].source->ops->close(cfg->source[i].source);
         return fail(err, err_len, -ENOMEM, "engine");

@@ -87,8 +87,10 @@ int ws_io_init(struct ws_writer *w)
             ws_log_once(&said, WS_LOG_INFO, "no io_uring here (%s): plain writes", strerror(-rc));
     }
     w->req = calloc(WS_IO_DEPTH, sizeof(*w->req));
-    if (!w->req)
+    if (!w->req) {
+        ws_io_fini(w);
         return -ENOMEM;
+    }
     for (unsigned i = 0; i < WS_IO_DEPTH; i++)
         ws_io_put(w, &w->req[i]);
     return 0;

@@ -28,37 +28,37 @@ class Alloc(e2e.Case):
         return result, e2e.tree(out)
 
     def check(self, failed, tree, result, truth):
-        self.assertIn(failed.code, (0, 1, 3))
+        self.assertIn(failed.code, (0, 1, 3), failed)
         lines = failed.err.splitlines()
         if failed.code == 0:
-            self.assertEqual((tree, failed.raw), (truth, result.raw))
+            self.assertEqual((tree, failed.raw), (truth, result.raw), failed)
         else:
-            self.assertTrue(lines, "nothing was said")
-            self.assertLess(len(lines), 8)
-            self.assertTrue(any("emory" in x for x in lines), "the cause was not said")
+            self.assertTrue(lines, f"nothing was said: {failed}")
+            self.assertLess(len(lines), 8, failed)
+            self.assertTrue(any("emory" in x for x in lines), f"the cause was not said: {failed}")
         for line in lines:
             self.assertTrue(line.isascii() and line.isprintable())
         if failed.code == 3:
             # nothing stands in the way of a second try
-            self.assertFalse([x for x in tree if x.endswith(".part")])
+            self.assertFalse([x for x in tree if x.endswith(".part")], failed)
 
-    def every(self, *words):
+    def every(self, *words, most=1 << 30):
         words = list(words)
         result, truth = self.once(words, 0, self.path("count"))
         self.assertEqual(result.code, 0, result)
         with open(self.path("count"), encoding="ascii") as f:
-            total = int(f.read())
+            total = min(int(f.read()), most)
         # the first ones are those of the start: all of them are tried
         tried = sorted(set(range(1, min(total, MOST // 2) + 1)) |
                        {1 + i * total // (MOST // 2) for i in range(MOST // 2)})
         codes, wrong = {}, []
         for n in tried:
-            failed, tree = self.once(words, n)
-            codes[failed.code] = codes.get(failed.code, 0) + 1
             try:
+                failed, tree = self.once(words, n)
+                codes[failed.code] = codes.get(failed.code, 0) + 1
                 self.check(failed, tree, result, truth)
             except AssertionError as error:
-                wrong.append(f"allocation {n} of {total}: {error}: {failed}")
+                wrong.append(f"allocation {n} of {total}: {error}")
         self.assertFalse(wrong, f"{len(wrong)} times\n" + "\n".join(wrong[:12]))
         print(f"{words[0]}: {len(tried)} of {total} allocations failed; exit codes {dict(sorted(codes.items()))}", flush=True)
 
@@ -87,7 +87,9 @@ class Alloc(e2e.Case):
 
     def test_replay(self):
         e2e.need_dpdk()
-        self.every("replay", data("sample"), "-q", "--pcap", "x.pcap", "--streams", "s", "--flows", "f")
+        # AddressSanitizer builds copy each burst to the heap, on purpose without a way out
+        most = 40 if "address" in os.environ.get("WS_SANITIZE", "") else 1 << 30
+        self.every("replay", data("sample"), "-q", "--pcap", "x.pcap", "--streams", "s", "--flows", "f", most=most)
 
 
 if __name__ == "__main__":

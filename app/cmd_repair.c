@@ -107,12 +107,14 @@ static int copy(struct job *j, int fd, uint64_t len)
 {
     off_t at = 0;
     while ((uint64_t)at < len) {
-        ssize_t n = copy_file_range(j->fd, &at, fd, NULL, (size_t)WS_MIN(len - (uint64_t)at, UINT64_C(1) << 30), 0);
+        ssize_t n = copy_file_range(j->fd, &at, fd, NULL,
+                                    (size_t)WS_MIN(len - (uint64_t)at, UINT64_C(1) << 30), 0);
         if (n <= 0)
             break;
     }
     while ((uint64_t)at < len) {
-        ssize_t n = pread(j->fd, j->buf, (size_t)WS_MIN(len - (uint64_t)at, (uint64_t)j->buf_bytes), at);
+        ssize_t n =
+            pread(j->fd, j->buf, (size_t)WS_MIN(len - (uint64_t)at, (uint64_t)j->buf_bytes), at);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
@@ -258,7 +260,8 @@ static void print_line(const struct job *j, uint64_t size, int code)
     if (j->o->quiet && code == 0)
         return;
     if (!r->reason) {
-        fprintf(f, "%s: whole, %" PRIu64 " packets, %" PRIu64 " bytes", j->path, r->packets, r->keep);
+        fprintf(f, "%s: whole, %" PRIu64 " packets, %" PRIu64 " bytes", j->path, r->packets,
+                r->keep);
     } else {
         fprintf(f, "%s: offset %" PRIu64 ": %s", j->path, r->reason_off, r->reason);
         if (r->number != WS_REPAIR_NO_NUMBER)

@@ -3,11 +3,11 @@
 #include "format/repair.h"
 
 enum {
-    CAP_MAX = 262144,            /* libpcap's MAXIMUM_SNAPLEN, Wireshark's WTAP_MAX_PACKET_SIZE */
-    CAP_MAX_EBHSCR = 8 << 20,    /* the exceptions of both */
+    CAP_MAX = 262144,         /* libpcap's MAXIMUM_SNAPLEN, Wireshark's WTAP_MAX_PACKET_SIZE */
+    CAP_MAX_EBHSCR = 8 << 20, /* the exceptions of both */
     CAP_MAX_LARGE = 128 << 20,
-    BLOCK_MAX = 16 << 20,        /* of both */
-    BLOCK_EXTRA = 1024,          /* around a packet of CAP_MAX_LARGE bytes; options are few */
+    BLOCK_MAX = 16 << 20, /* of both */
+    BLOCK_EXTRA = 1024,   /* around a packet of CAP_MAX_LARGE bytes; options are few */
     LINK_USB_LINUX = 189,
     LINK_USB_LINUX_MMAPPED = 220,
     LINK_DBUS = 231,
@@ -132,7 +132,8 @@ static enum ws_format_status packet_block(struct ws_repair *r, const uint8_t *p,
         return wrong(r, "packet of an interface that was not described, number", k.iface);
     if (k.cap_len > r->cap_max)
         return wrong(r, "absurd record length", k.cap_len);
-    /* A simple packet's captured length follows from others; readers of ours cut it to the block. */
+    /* A simple packet's captured length follows from others; readers of ours cut it to the block.
+     */
     uint32_t snaplen = r->snaplen0 ? r->snaplen0 : r->cap_max;
     if (b->type == WS_PCAPNG_SPB && WS_MIN(k.wire_len, snaplen) > b->len - 16)
         return wrong(r, "captured length does not fit in its block of length", b->len);
@@ -166,9 +167,8 @@ static enum ws_format_status other_block(struct ws_repair *r, const uint8_t *p,
 {
     const uint8_t *end = p + b->len - 4;
     uint32_t again = r->section.big_endian ? ws_load_be32(end) : ws_load_le32(end);
-    return again == b->len
-               ? WS_FORMAT_COMPLETE
-               : wrong(r, "trailing length differs from the block's length", b->len);
+    return again == b->len ? WS_FORMAT_COMPLETE
+                           : wrong(r, "trailing length differs from the block's length", b->len);
 }
 
 static bool is_packet(uint32_t type)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Linked into the program with -Wl,--wrap: the allocation numbered $WS_ALLOC_FAIL (from 1) of our own code fails, once. At the end
- * the count of all is written to the file $WS_ALLOC_COUNT. Allocations inside libraries are not ours and do not fail. */
+/* Linked into the program with -Wl,--wrap: the allocation numbered $WS_ALLOC_FAIL (from 1) of our
+ * own code fails, once. At the end the count of all is written to the file $WS_ALLOC_COUNT.
+ * Allocations inside libraries are not ours and do not fail. */
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -90,5 +91,6 @@ char *__wrap_strndup(const char *s, size_t n)
 
 void *__wrap_mmap(void *addr, size_t n, int prot, int flags, int fd, off_t off)
 {
-    return flags & MAP_ANONYMOUS && fails() ? MAP_FAILED : __real_mmap(addr, n, prot, flags, fd, off);
+    return flags & MAP_ANONYMOUS && fails() ? MAP_FAILED
+                                            : __real_mmap(addr, n, prot, flags, fd, off);
 }

@@ -20,7 +20,7 @@ struct file {
     struct build b;
     size_t end[UNITS_MAX];
     unsigned units;
-    unsigned head;    /* units before a reader can open it */
+    unsigned head;               /* units before a reader can open it */
     unsigned packets[UNITS_MAX]; /* up to and including this unit */
 };
 
@@ -196,8 +196,8 @@ static void sections(void **state)
     build_free(&f.b);
 }
 
-/* Any one byte of a pcapng file destroyed: never more than the file is kept, and libpcap agrees with whatever is
- * kept. */
+/* Any one byte of a pcapng file destroyed: never more than the file is kept, and libpcap agrees
+ * with whatever is kept. */
 static void damaged_bytes(void **state)
 {
     (void)state;
@@ -306,10 +306,14 @@ static void foreign(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_cut_of_pcap), cmocka_unit_test(every_cut_of_pcapng),
-        cmocka_unit_test(sections),          cmocka_unit_test(damaged_bytes),
-        cmocka_unit_test(absurd_lengths),    cmocka_unit_test(large_records),
-        cmocka_unit_test(zeros),             cmocka_unit_test(foreign),
+        cmocka_unit_test(every_cut_of_pcap),
+        cmocka_unit_test(every_cut_of_pcapng),
+        cmocka_unit_test(sections),
+        cmocka_unit_test(damaged_bytes),
+        cmocka_unit_test(absurd_lengths),
+        cmocka_unit_test(large_records),
+        cmocka_unit_test(zeros),
+        cmocka_unit_test(foreign),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

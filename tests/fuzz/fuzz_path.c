@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Any bytes as a capture file through the whole path of one worker, with tiny limits: file source, receive
- * stage, flow stage, sinks, writer; then the ledger must balance.
+/* Any bytes as a capture file through the whole path of one worker, with tiny limits: file source,
+ * receive stage, flow stage, sinks, writer; then the ledger must balance.
  *
- * The last three bytes of the input choose options; the rest is the file. A spy sink checks what every sink
- * may rely on; the real sinks write to memory-backed files with one input in four. */
+ * The last three bytes of the input choose options; the rest is the file. A spy sink checks what
+ * every sink may rely on; the real sinks write to memory-backed files with one input in four. */
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -77,7 +77,8 @@ static void map_free_all(struct maps *m)
     }
 }
 
-/* --- a source that gives each packet at its exact size on the heap, so that a read beyond it is seen --- */
+/* --- a source that gives each packet at its exact size on the heap, so that a read beyond it is
+ * seen --- */
 
 struct exact {
     struct ws_source source;
@@ -324,9 +325,10 @@ static void run(struct ws_source *file, const struct options *o)
     struct exact src = {.source = {.ops = &exact_ops, .can_wait = true},
                         .file = file,
                         .burst = bursts[o->policy >> 6]};
-    struct spy spy = {.sink = {.ops = &spy_ops,
-                               .needs = WS_SINK_OPEN | WS_SINK_PACKET | WS_SINK_CLOSE | WS_SINK_DATA,
-                               .flow_bytes = sizeof(struct spy_flow)}};
+    struct spy spy = {
+        .sink = {.ops = &spy_ops,
+                 .needs = WS_SINK_OPEN | WS_SINK_PACKET | WS_SINK_CLOSE | WS_SINK_DATA,
+                 .flow_bytes = sizeof(struct spy_flow)}};
     struct ws_sink *sink[WS_SINK_GAPS] = {&spy.sink};
     struct ws_writer *w = NULL;
     unsigned n_sink = 1;
@@ -372,8 +374,7 @@ static void run(struct ws_source *file, const struct options *o)
     fc.tcp.dir_bytes_max = 3000;
     fc.tcp.jump_max = 20000;
     fc.tcp.midstream_bytes = 1000;
-    struct ws_flow_stage *fs =
-        ws_flow_stage_init(map_alloc(&maps, ws_flow_stage_bytes(&fc)), &fc);
+    struct ws_flow_stage *fs = ws_flow_stage_init(map_alloc(&maps, ws_flow_stage_bytes(&fc)), &fc);
     struct ws_receive_config rc = {
         .source = {&src.source},
         .n_source = 1,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Any bytes as a damaged capture file: what the scanner keeps does not depend on the pieces that it is fed,
- * is a prefix, and scanned again is whole.
+/* Any bytes as a damaged capture file: what the scanner keeps does not depend on the pieces that it
+ * is fed, is a prefix, and scanned again is whole.
  *
  * Byte 0 chooses the size of the pieces; the rest is the file. */
 #include <stdlib.h>
@@ -16,7 +16,8 @@ static void require(bool ok)
         abort();
 }
 
-/* Scans the file as a reader with a buffer of its own would: pieces at their exact size on the heap. */
+/* Scans the file as a reader with a buffer of its own would: pieces at their exact size on the
+ * heap. */
 static struct ws_repair scan(const uint8_t *data, size_t len, size_t piece)
 {
     struct ws_repair r;

@@ -42,9 +42,9 @@ static bool later_wins(enum ws_overlap policy, const struct frag_model_fragment 
     case WS_OVERLAP_OLD_LINUX:
         return new->from <= old->from;
     case WS_OVERLAP_WINDOWS:
-        return new->from < old->from && end_of(new) > end_of(old);
+        return new->from < old->from &&end_of(new) > end_of(old);
     case WS_OVERLAP_SOLARIS:
-        return new->from < old->from && end_of(new) >= end_of(old);
+        return new->from < old->from &&end_of(new) >= end_of(old);
     }
     return false;
 }
@@ -61,8 +61,8 @@ static const struct frag_model_fragment *owner(const struct datagram *d, enum ws
     return own;
 }
 
-/* Whether all of it came; then writes it down. It is cut at the first byte that some fragment did not bring,
- * whichever fragment won there. */
+/* Whether all of it came; then writes it down. It is cut at the first byte that some fragment did
+ * not bring, whichever fragment won there. */
 static bool whole(struct datagram *d, enum ws_overlap policy)
 {
     if (!d->total)
@@ -81,7 +81,8 @@ static bool whole(struct datagram *d, enum ws_overlap policy)
 
 static bool is_copy(const struct datagram *d, const struct frag_model_fragment *f)
 {
-    if (f->ts_ns - d->since_ns > LINGER_NS || end_of(f) > d->total || f->more != (end_of(f) < d->total))
+    if (f->ts_ns - d->since_ns > LINGER_NS || end_of(f) > d->total ||
+        f->more != (end_of(f) < d->total))
         return false;
     for (uint32_t i = 0; i < f->cap_len && f->from + i < d->cap_len; i++)
         if (f->bytes[i] != d->bytes[f->from + i])
@@ -142,7 +143,8 @@ void frag_model_run(const struct frag_model_input *in, struct frag_model_result 
                         spare = &all[k];
             d = spare;
             memset(d, 0, sizeof(*d));
-            *d = (struct datagram){.used = true, .flow = f->flow, .id = f->id, .since_ns = f->ts_ns};
+            *d =
+                (struct datagram){.used = true, .flow = f->flow, .id = f->id, .since_ns = f->ts_ns};
         }
         d->part[d->n++] = f;
         if (!f->more)

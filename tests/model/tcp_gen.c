@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The generator of TCP sequences: connections as they might be, then what networks, sniffers and attackers do. */
+/* The generator of TCP sequences: connections as they might be, then what networks, sniffers and
+ * attackers do. */
 #include "tcp_gen.h"
 
 #include <string.h>
@@ -14,11 +15,11 @@ enum opening {
     OPEN_NO_ACK,
     OPEN_MIDSTREAM,
     OPEN_ONE_SIDED,
-    OPEN_FAST,         /* data on the SYN (RFC 7413) */
-    OPEN_TWO_SYNS,     /* the first one unanswered */
+    OPEN_FAST,     /* data on the SYN (RFC 7413) */
+    OPEN_TWO_SYNS, /* the first one unanswered */
     OPEN_TWO_SYNACKS,
-    OPEN_BOTH,         /* simultaneous */
-    OPEN_DATA_FIRST,   /* data captured before its SYN */
+    OPEN_BOTH,       /* simultaneous */
+    OPEN_DATA_FIRST, /* data captured before its SYN */
     OPENINGS
 };
 
@@ -47,7 +48,8 @@ static struct model_segment *add(struct gen *g, unsigned dir, unsigned flags, ui
         return &none;
     }
     struct model_segment *s = &in->segment[in->n++];
-    *s = (struct model_segment){.dir = (uint8_t)dir, .flags = (uint8_t)flags, .seq = seq, .ack = ack};
+    *s = (struct model_segment){
+        .dir = (uint8_t)dir, .flags = (uint8_t)flags, .seq = seq, .ack = ack};
     return s;
 }
 
@@ -63,7 +65,8 @@ static void fill(struct gen *g, struct model_segment *s, uint32_t from, uint32_t
     if (len > MODEL_SEGMENT_BYTES)
         len = MODEL_SEGMENT_BYTES;
     for (uint32_t i = 0; i < len; i++)
-        s->bytes[i] = (uint8_t)(g->letters ? printable(g->in->n) : printable((from + i) * 7 + s->dir));
+        s->bytes[i] =
+            (uint8_t)(g->letters ? printable(g->in->n) : printable((from + i) * 7 + s->dir));
     if (len && !g->letters && g->noise && one_in(g->rng, 3))
         for (uint32_t i = rnd(g->rng, len); i < len; i += 1 + rnd(g->rng, 9))
             s->bytes[i] = (uint8_t)printable(rnd(g->rng, 62));
@@ -155,7 +158,8 @@ static void handshake(struct gen *g, enum opening how)
         }
     }
     twice(g);
-    if (how == OPEN_WHOLE && one_in(g->rng, 8) && g->in->n == begin + 2) { /* queues show it the wrong way round */
+    if (how == OPEN_WHOLE && one_in(g->rng, 8) &&
+        g->in->n == begin + 2) { /* queues show it the wrong way round */
         struct model_segment t = g->in->segment[begin];
         g->in->segment[begin] = g->in->segment[begin + 1];
         g->in->segment[begin + 1] = t;
@@ -261,7 +265,8 @@ static void closing(struct gen *g)
     default:
         fin(g, dir);
         fin(g, dir ^ 1);
-        add(g, dir, WS_TCP_ACK, g->isn[dir] + 2 + g->size[dir], g->isn[dir ^ 1] + 2 + g->size[dir ^ 1]);
+        add(g, dir, WS_TCP_ACK, g->isn[dir] + 2 + g->size[dir],
+            g->isn[dir ^ 1] + 2 + g->size[dir ^ 1]);
     }
 }
 
@@ -282,17 +287,19 @@ static void connection(struct gen *g, bool first)
 {
     struct rng *r = g->rng;
     static const uint8_t openings[] = {
-        OPEN_WHOLE,     OPEN_WHOLE,   OPEN_WHOLE, OPEN_WHOLE,    OPEN_WHOLE,       OPEN_WHOLE,
-        OPEN_WHOLE,     OPEN_WHOLE,   OPEN_NO_SYN, OPEN_NO_SYNACK, OPEN_NO_ACK,    OPEN_MIDSTREAM,
-        OPEN_MIDSTREAM, OPEN_ONE_SIDED, OPEN_FAST, OPEN_TWO_SYNS, OPEN_TWO_SYNACKS, OPEN_BOTH,
-        OPEN_DATA_FIRST};
+        OPEN_WHOLE,    OPEN_WHOLE,       OPEN_WHOLE,     OPEN_WHOLE,     OPEN_WHOLE,
+        OPEN_WHOLE,    OPEN_WHOLE,       OPEN_WHOLE,     OPEN_NO_SYN,    OPEN_NO_SYNACK,
+        OPEN_NO_ACK,   OPEN_MIDSTREAM,   OPEN_MIDSTREAM, OPEN_ONE_SIDED, OPEN_FAST,
+        OPEN_TWO_SYNS, OPEN_TWO_SYNACKS, OPEN_BOTH,      OPEN_DATA_FIRST};
     enum opening how = (enum opening)openings[rnd(r, sizeof(openings))];
     if (!first && (how == OPEN_MIDSTREAM || how == OPEN_DATA_FIRST || how == OPEN_ONE_SIDED))
         how = OPEN_WHOLE; /* nothing would tell it from the one before */
     uint32_t close_to = first || !one_in(r, 3) ? 0 : 1 + rnd(r, 20);
     for (unsigned d = 0; d < 2; d++) {
         uint32_t end = g->isn[d] + 1 + g->size[d];
-        g->isn[d] = one_in(r, 3) ? 0u - rnd(r, 400) : one_in(r, 8) ? 0x80000000u - rnd(r, 400) : (uint32_t)rng_next(r);
+        g->isn[d] = one_in(r, 3)   ? 0u - rnd(r, 400)
+                    : one_in(r, 8) ? 0x80000000u - rnd(r, 400)
+                                   : (uint32_t)rng_next(r);
         if (close_to && g->size[0] + g->size[1] < 500)
             g->isn[d] = end + close_to; /* just above the old end */
         g->size[d] = one_in(r, 12) ? 20 + rnd(r, 1500) : 1 + rnd(r, one_in(r, 3) ? 400 : 60);

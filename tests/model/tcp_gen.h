@@ -6,7 +6,8 @@
 #include "rng.h"
 #include "tcp_model.h"
 
-/* What an engine as a whole cannot be shown: filtered payload and cut payload need their own captures. */
+/* What an engine as a whole cannot be shown: filtered payload and cut payload need their own
+ * captures. */
 struct tcp_gen_options {
     bool no_cuts;  /* no snap length, no filter */
     bool no_times; /* midstream waits end by bytes and ACKs only */

@@ -74,7 +74,8 @@ static int position(struct run *m, const struct side *d, uint32_t seq, bool *far
 {
     int32_t off = (int32_t)(seq - d->ref);
     *far = off <= -MODEL_FAR || off >= MODEL_FAR;
-    if (!*far && (off < -MODEL_ZERO / 2 || off > MODEL_SPACE - MODEL_ZERO - 2 * MODEL_SEGMENT_BYTES)) {
+    if (!*far &&
+        (off < -MODEL_ZERO / 2 || off > MODEL_SPACE - MODEL_ZERO - 2 * MODEL_SEGMENT_BYTES)) {
         outside(m, "a segment neither near nor far");
         return MODEL_ZERO;
     }
@@ -115,7 +116,7 @@ static void anchor(struct side *d, uint32_t first_seq)
     if (d->raw_known) {
         int32_t off = (int32_t)(d->raw - first_seq);
         d->acked_known = off >= 0 && off <= 65535;
-        d->acked = MODEL_ZERO + off;
+        d->acked = d->acked_known ? MODEL_ZERO + off : 0;
         d->raw_known = false;
     }
 }
@@ -214,7 +215,8 @@ static void end_conn(struct run *m)
     }
     struct model_conn *out = &m->r->conn[m->r->n++];
     for (unsigned i = 0; i < 2; i++) {
-        decide_syn_payload(&m->c.side[i], true, NEVER); /* nothing decided against it: it was sent */
+        decide_syn_payload(&m->c.side[i], true,
+                           NEVER); /* nothing decided against it: it was sent */
         write_down(m, &m->c.side[i], out->at[i], &out->len[i]);
     }
 }
@@ -444,11 +446,14 @@ static void acknowledge(struct run *m, bool exact)
         return;
     }
     int acked = position(m, p, m->s->ack, &far);
-    if (far && exact && ((int32_t)(m->s->ack - p->ref) > 0 || (int32_t)(m->s->ack - p->ref) < INT32_MIN + MODEL_SPACE))
+    if (far && exact &&
+        ((int32_t)(m->s->ack - p->ref) > 0 ||
+         (int32_t)(m->s->ack - p->ref) < INT32_MIN + MODEL_SPACE))
         outside(m, "a segment in order that acknowledges far bytes");
     if (!far && p->waits && d->syn && acked < p->low)
         p->low = acked; /* who opened acknowledges from the other's ISN + 1 on */
-    if (far || acked < p->base) /* of what was sent before the first byte seen: says nothing of it */
+    if (far ||
+        acked < p->base) /* of what was sent before the first byte seen: says nothing of it */
         return;
     if (!p->acked_known || acked > p->acked)
         p->acked = acked;
@@ -548,7 +553,8 @@ static void payload(struct run *m)
     if (!s->wire_len && !fin)
         return;
     if (!d->synced) {
-        if (s->wire_len == 1 && !fin && !(s->flags & WS_TCP_PSH) && !(d->raw_known && d->raw == seq))
+        if (s->wire_len == 1 && !fin && !(s->flags & WS_TCP_PSH) &&
+            !(d->raw_known && d->raw == seq))
             return; /* a keep-alive or a probe, unless the peer waits for that very byte */
         anchor(d, seq);
         begin_wait(m, d);
@@ -637,11 +643,11 @@ static enum belongs belongs(struct run *m)
 /* The candidate's SYN opens the fresh connection. */
 static void adopt(struct run *m, enum cand kind, unsigned dir, uint32_t isn, uint32_t ack)
 {
-    const struct model_segment syn = {
-        .dir = (uint8_t)dir,
-        .flags = kind == CAND_SYNACK ? WS_TCP_SYN | WS_TCP_ACK : WS_TCP_SYN,
-        .seq = isn,
-        .ack = ack};
+    const struct model_segment syn = {.dir = (uint8_t)dir,
+                                      .flags = kind == CAND_SYNACK ? WS_TCP_SYN | WS_TCP_ACK
+                                                                   : WS_TCP_SYN,
+                                      .seq = isn,
+                                      .ack = ack};
     m->s = &syn;
     if (kind == CAND_SYNACK)
         syn_ack(m);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The reference reassembler: what streams a captured sequence of segments on one tuple must give.
  *
- * Slow and simple on purpose, and built the other way round than lib/tcp: it only writes down which segment
- * arrived when; what each byte position holds is decided at the end, from all copies of that position. It knows
- * no pools and no caps. The rules are those of lib/tcp/README.md.
+ * Slow and simple on purpose, and built the other way round than lib/tcp: it only writes down which
+ * segment arrived when; what each byte position holds is decided at the end, from all copies of
+ * that position. It knows no pools and no caps. The rules are those of lib/tcp/README.md.
  */
 #ifndef WS_TESTS_MODEL_TCP_MODEL_H
 #define WS_TESTS_MODEL_TCP_MODEL_H
@@ -18,9 +18,12 @@ enum {
     MODEL_SEGMENTS_MAX = 64,
     MODEL_SEGMENT_BYTES = 640,
     MODEL_CONNS_MAX = 8,
-    MODEL_SPACE = 8192, /* positions of a direction; position MODEL_ZERO is the first sequence number known */
+    MODEL_SPACE =
+        8192, /* positions of a direction; position MODEL_ZERO is the first sequence number known */
     MODEL_ZERO = 4096,
-    MODEL_FAR = 20 << 20, /* further than this is far, whatever the window; nearer than MODEL_ZERO is near */
+    MODEL_FAR =
+        20
+        << 20, /* further than this is far, whatever the window; nearer than MODEL_ZERO is near */
 };
 
 struct model_segment {
@@ -41,7 +44,12 @@ struct model_input {
 };
 
 /* A position of a stream: a byte, or why it is missing. */
-enum { MODEL_GAP_NEVER_SEEN = -1, MODEL_GAP_SNAPLEN = -2, MODEL_GAP_FILTERED = -3, MODEL_GAP_OTHER = -4 };
+enum {
+    MODEL_GAP_NEVER_SEEN = -1,
+    MODEL_GAP_SNAPLEN = -2,
+    MODEL_GAP_FILTERED = -3,
+    MODEL_GAP_OTHER = -4
+};
 
 struct model_conn {
     unsigned len[2];

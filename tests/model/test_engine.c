@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The whole way of packets against the model: captures of many generated connections and datagrams, some in IP
- * fragments, through the stages of one worker, and through the program ($WIRESPOOL) on one and four workers.
+/* The whole way of packets against the model: captures of many generated connections and datagrams,
+ * some in IP fragments, through the stages of one worker, and through the program ($WIRESPOOL) on
+ * one and four workers.
  *
  * WS_MODEL_SEED and WS_MODEL_ROUNDS choose the captures; capture i has the seed SEED + i. */
 #include <ftw.h>
@@ -18,9 +19,17 @@
 #include "tcp_gen.h"
 #include "unit/packet/build.h"
 
-enum { ROUNDS = 400, SEED = 1, FLOWS_SMALL = 12, FLOWS_LARGE = 300, PROGRAM_EVERY = 100, DATAGRAMS = 12 };
+enum {
+    ROUNDS = 400,
+    SEED = 1,
+    FLOWS_SMALL = 12,
+    FLOWS_LARGE = 300,
+    PROGRAM_EVERY = 100,
+    DATAGRAMS = 12
+};
 
-/* Flow i is client 10.0.0.(i % 200):(20000 + i) to server 10.1.0.1:80, TCP, or UDP for every eighth one. */
+/* Flow i is client 10.0.0.(i % 200):(20000 + i) to server 10.1.0.1:80, TCP, or UDP for every eighth
+ * one. */
 struct flow {
     bool udp;
     struct model_input in; /* UDP: datagrams, by their order alone */
@@ -89,11 +98,13 @@ static void address(unsigned flow, bool server, uint8_t a[4])
 }
 
 /* Puts a transport segment into the capture, whole or in fragments. */
-static void put_segment(struct capture *c, struct rng *r, unsigned flow, const struct model_segment *s, bool udp)
+static void put_segment(struct capture *c, struct rng *r, unsigned flow,
+                        const struct model_segment *s, bool udp)
 {
     static struct build whole, part;
     uint8_t src[4], dst[4];
-    uint16_t client = (uint16_t)(20000 + flow), port[2] = {s->dir ? 80 : client, s->dir ? client : 80};
+    uint16_t client = (uint16_t)(20000 + flow),
+             port[2] = {s->dir ? 80 : client, s->dir ? client : 80};
     uint8_t proto = udp ? 17 : 6;
     address(flow, s->dir, src);
     address(flow, !s->dir, dst);
@@ -103,7 +114,8 @@ static void put_segment(struct capture *c, struct rng *r, unsigned flow, const s
         build_udp(&whole, port[0], port[1]);
     else
         build_tcp(&whole, port[0], port[1], s->seq, s->ack, s->flags);
-    uint32_t cut = whole.len > 48 && one_in(r, 6) ? 24 + 8 * rnd(r, (uint32_t)(whole.len - 32) / 8) : 0;
+    uint32_t cut =
+        whole.len > 48 && one_in(r, 6) ? 24 + 8 * rnd(r, (uint32_t)(whole.len - 32) / 8) : 0;
     uint16_t id = (uint16_t)(1 + c->packets); /* of one datagram at a time */
     if (!cut) {
         build_ip4_full(&whole, src, dst, proto, id, 0, NULL, 0);
@@ -117,7 +129,8 @@ static void put_segment(struct capture *c, struct rng *r, unsigned flow, const s
         uint32_t from = last ? cut : 0, to = last ? (uint32_t)whole.len : cut;
         build_start(&part);
         build_data(&part, whole.at + from, to - from);
-        build_ip4_full(&part, src, dst, proto, id, (uint16_t)(from / 8 | (last ? 0 : 0x2000u)), NULL, 0);
+        build_ip4_full(&part, src, dst, proto, id, (uint16_t)(from / 8 | (last ? 0 : 0x2000u)),
+                       NULL, 0);
         put_frame(c, &part);
     }
 }
@@ -135,7 +148,8 @@ static void make_flow(struct rng *r, struct capture *c, unsigned i)
             f->in.midstream_bytes = 65536;
             f->in.midstream_ns = INT64_C(1000000000);
             for (unsigned k = 0; k < f->in.n; k++)
-                f->in.segment[k].ts_ns = 0; /* waits end by ACKs alone: a capture lasts less than a second */
+                f->in.segment[k].ts_ns =
+                    0; /* waits end by ACKs alone: a capture lasts less than a second */
         } while (!model_run(&f->in, &result));
         return;
     }
@@ -151,7 +165,8 @@ static void make_flow(struct rng *r, struct capture *c, unsigned i)
 static void make_capture(struct rng *r, struct capture *c, unsigned flows)
 {
     unsigned next[FLOWS_LARGE] = {0}, left = flows;
-    static const uint8_t head[24] = {0x4d, 0x3c, 0xb2, 0xa1, 2, 0, 4, 0, [16] = 0xff, 0xff, 0, 0, 1};
+    static const uint8_t head[24] = {0x4d, 0x3c,        0xb2, 0xa1, 2, 0, 4,
+                                     0,    [16] = 0xff, 0xff, 0,    0, 1};
     c->policy = (enum ws_overlap)rnd(r, WS_OVERLAP_OLD_LINUX + 1);
     c->n = flows;
     c->len = 0;
@@ -185,7 +200,8 @@ static const struct model_result *expected(const struct capture *c, unsigned i)
     r.conn[0].len[0] = r.conn[0].len[1] = 0;
     for (unsigned k = 0; k < in->n; k++)
         for (unsigned p = 0; p < in->segment[k].len; p++)
-            r.conn[0].at[in->segment[k].dir][r.conn[0].len[in->segment[k].dir]++] = in->segment[k].bytes[p];
+            r.conn[0].at[in->segment[k].dir][r.conn[0].len[in->segment[k].dir]++] =
+                in->segment[k].bytes[p];
     return &r;
 }
 
@@ -225,8 +241,8 @@ static void spy_open(struct ws_sink *s, struct ws_flow *f)
     spy->seen[i][*conn]->len[0] = spy->seen[i][*conn]->len[1] = 0;
 }
 
-static void spy_data(struct ws_sink *s, struct ws_flow *f, unsigned dir, uint64_t off, const uint8_t *data,
-                     uint32_t len, const struct ws_tcp_meta *meta)
+static void spy_data(struct ws_sink *s, struct ws_flow *f, unsigned dir, uint64_t off,
+                     const uint8_t *data, uint32_t len, const struct ws_tcp_meta *meta)
 {
     struct model_conn *c = seen(s, f);
     (void)meta;
@@ -247,10 +263,12 @@ static void spy_gap(struct ws_sink *s, struct ws_flow *f, unsigned dir, uint64_t
         return;
     }
     for (uint64_t i = 0; i < len; i++)
-        c->at[dir][c->len[dir]++] = cause == WS_GAP_NEVER_SEEN ? MODEL_GAP_NEVER_SEEN : MODEL_GAP_OTHER;
+        c->at[dir][c->len[dir]++] =
+            cause == WS_GAP_NEVER_SEEN ? MODEL_GAP_NEVER_SEEN : MODEL_GAP_OTHER;
 }
 
-static void spy_close(struct ws_sink *s, struct ws_flow *f, const struct ws_tcp_conn *c, enum ws_flow_cause cause)
+static void spy_close(struct ws_sink *s, struct ws_flow *f, const struct ws_tcp_conn *c,
+                      enum ws_flow_cause cause)
 {
     (void)s;
     (void)c;
@@ -260,7 +278,8 @@ static void spy_close(struct ws_sink *s, struct ws_flow *f, const struct ws_tcp_
 
 static void *zeroed(size_t bytes)
 {
-    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                   -1, 0);
     if (p == MAP_FAILED)
         abort();
     return p;
@@ -282,8 +301,10 @@ static void run_stages(const struct capture *c, const char *path, struct spy *sp
     memset(&counters, 0, sizeof(counters));
     memset(spy->conns, 0, sizeof(spy->conns));
     ws_select_init(&select);
-    spy->sink = (struct ws_sink){
-        .ops = &ops, .needs = WS_SINK_OPEN | WS_SINK_DATA | WS_SINK_CLOSE, .flow_bytes = 8, .counters = &counters};
+    spy->sink = (struct ws_sink){.ops = &ops,
+                                 .needs = WS_SINK_OPEN | WS_SINK_DATA | WS_SINK_CLOSE,
+                                 .flow_bytes = 8,
+                                 .counters = &counters};
     if (ws_file_open(&source, &file, err, sizeof(err)) != 0) {
         fail("%s", err);
         return;
@@ -339,9 +360,10 @@ static void compare_stages(const struct capture *c, const struct spy *spy)
         for (unsigned k = 0; k < conns && !why[0]; k++)
             for (unsigned d = 0; d < 2; d++) {
                 const struct model_conn *a = &m->conn[k], *b = spy->seen[i][k];
-                if (a->len[d] != b->len[d] || memcmp(a->at[d], b->at[d], a->len[d] * sizeof(a->at[d][0])) != 0)
-                    fail("flow %u connection %u direction %u differs (%u bytes, the model has %u)", i, k, d,
-                         b->len[d], a->len[d]);
+                if (a->len[d] != b->len[d] ||
+                    memcmp(a->at[d], b->at[d], a->len[d] * sizeof(a->at[d][0])) != 0)
+                    fail("flow %u connection %u direction %u differs (%u bytes, the model has %u)",
+                         i, k, d, b->len[d], a->len[d]);
             }
     }
 }
@@ -356,8 +378,8 @@ static int remove_one(const char *path, const struct stat *st, int flag, struct 
     return remove(path);
 }
 
-static void compare_file(const struct capture *c, const char *dir, unsigned flow, unsigned d, unsigned count,
-                         const struct model_conn *conn, unsigned conn_number)
+static void compare_file(const struct capture *c, const char *dir, unsigned flow, unsigned d,
+                         unsigned count, const struct model_conn *conn, unsigned conn_number)
 {
     static uint8_t bytes[MODEL_SPACE + 1];
     char path[600], suffix[16] = "";
@@ -367,8 +389,9 @@ static void compare_file(const struct capture *c, const char *dir, unsigned flow
     address(flow, !d, b);
     if (count)
         snprintf(suffix, sizeof(suffix), "c%u", count);
-    snprintf(path, sizeof(path), "%s/%03u.%03u.%03u.%03u.%05u-%03u.%03u.%03u.%03u.%05u%s", dir, a[0], a[1], a[2],
-             a[3], d ? 80 : client, b[0], b[1], b[2], b[3], d ? client : 80, suffix);
+    snprintf(path, sizeof(path), "%s/%03u.%03u.%03u.%03u.%05u-%03u.%03u.%03u.%03u.%05u%s", dir,
+             a[0], a[1], a[2], a[3], d ? 80 : client, b[0], b[1], b[2], b[3], d ? client : 80,
+             suffix);
     FILE *f = fopen(path, "rb");
     if (!f) {
         fail("flow %u connection %u direction %u: no file %s", flow, conn_number, d, path);
@@ -380,8 +403,8 @@ static void compare_file(const struct capture *c, const char *dir, unsigned flow
     for (unsigned i = 0; same && i < n; i++)
         same = bytes[i] == (conn->at[d][i] < 0 ? 0 : (uint8_t)conn->at[d][i]);
     if (!same)
-        fail("%s: %zu bytes; the model has %u for flow %u connection %u direction %u (policy %d)", path, n,
-             conn->len[d], flow, conn_number, d, (int)c->policy);
+        fail("%s: %zu bytes; the model has %u for flow %u connection %u direction %u (policy %d)",
+             path, n, conn->len[d], flow, conn_number, d, (int)c->policy);
 }
 
 /* A stream of which no byte came is no file. */
@@ -393,9 +416,11 @@ static bool is_file(const struct model_conn *c, unsigned d)
     return false;
 }
 
-static void run_program(const struct capture *c, const char *path, const char *program, const char *workers)
+static void run_program(const struct capture *c, const char *path, const char *program,
+                        const char *workers)
 {
-    static const char *const policies[] = {"first", "last", "bsd", "linux", "windows", "solaris", "old-linux"};
+    static const char *const policies[] = {"first",   "last",    "bsd",      "linux",
+                                           "windows", "solaris", "old-linux"};
     char dir[256], out[300];
     int status;
     snprintf(dir, sizeof(dir), "%s.out", path);
@@ -405,7 +430,8 @@ static void run_program(const struct capture *c, const char *path, const char *p
               policies[c->policy], path, "-o", dir, (char *)NULL);
         _exit(127);
     }
-    if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+    if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status) ||
+        WEXITSTATUS(status) != 0) {
         fail("%s on %s workers failed", program, workers);
         return;
     }
@@ -438,7 +464,8 @@ int main(void)
     unsigned long long packets = 0, by_program = 0;
     char path[128];
 
-    snprintf(path, sizeof(path), "%s/ws-model-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+    snprintf(path, sizeof(path), "%s/ws-model-XXXXXX",
+             access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
     int fd = mkstemp(path);
     if (fd < 0)
         return 1;
@@ -459,15 +486,21 @@ int main(void)
             by_program += c.packets;
         }
         if (why[0])
-            printf("WS_MODEL_SEED=%llu WS_MODEL_ROUNDS=1 differs: %s\n", (unsigned long long)(seed + i), why);
+            printf("WS_MODEL_SEED=%llu WS_MODEL_ROUNDS=1 differs: %s\n",
+                   (unsigned long long)(seed + i), why);
     }
     close(fd);
+    free(c.file);
+    for (unsigned i = 0; i < FLOWS_LARGE; i++)
+        for (unsigned k = 0; k < MODEL_CONNS_MAX; k++)
+            free(spy.seen[i][k]);
     if (why[0]) {
         printf("the capture is %s\n", path);
         return 1;
     }
     unlink(path);
-    printf("%llu captures from seed %llu agree: %llu packets, %llu of them through the program too%s\n",
+    printf("%llu captures from seed %llu agree: %llu packets, %llu of them through the program "
+           "too%s\n",
            (unsigned long long)rounds, (unsigned long long)seed, packets, by_program,
            program ? "" : " (WIRESPOOL is not set)");
     return 0;

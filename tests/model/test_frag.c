@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Defragmentation of IPv4 and IPv6 against the reference defragmenter, on generated fragments.
  *
- * WS_MODEL_SEED and WS_MODEL_ROUNDS choose them; round i has the seed SEED + i. What differs is made smaller and
- * printed as lines for a unit test. */
+ * WS_MODEL_SEED and WS_MODEL_ROUNDS choose them; round i has the seed SEED + i. What differs is
+ * made smaller and printed as lines for a unit test. */
 #include <stdio.h>
 
 #include "frag/frag.h"
@@ -48,7 +48,10 @@ static void generate(struct rng *r, struct frag_model_input *in)
             if (!room && !one_in(r, 8))
                 len = WS_MIN(8u * 40, size - at); /* the rest, if it fits */
             len = WS_MIN(len, size - at);
-            *f = (struct frag_model_fragment){.flow = flow, .id = id, .from = at, .len = (uint16_t)len,
+            *f = (struct frag_model_fragment){.flow = flow,
+                                              .id = id,
+                                              .from = at,
+                                              .len = (uint16_t)len,
                                               .header = flow == 2 ? 0 : 20};
             f->more = at + len < size;
             at += len;
@@ -150,7 +153,8 @@ static void on_lost(void *user, uint32_t n, enum ws_counter cause)
 
 static void start(const struct frag_model_input *in)
 {
-    static const struct ws_frag_ops ops = {on_frame, on_datagram, on_lost};
+    static const struct ws_frag_ops ops = {
+        .frame = on_frame, .datagram = on_datagram, .lost = on_lost};
     struct ws_frag_config cfg = ws_frag_defaults;
     cfg.datagrams_max = 64;
     cfg.bytes_max = 1 << 20;
@@ -170,7 +174,8 @@ static void start(const struct frag_model_input *in)
     e.frag = ws_frag_init(e.mem, &cfg, &e.counters, &ops, NULL);
 }
 
-/* A fragment of the flow: two directions of an IPv4 pair, an IPv6 pair, and the first with another protocol. */
+/* A fragment of the flow: two directions of an IPv4 pair, an IPv6 pair, and the first with another
+ * protocol. */
 static void push(const struct frag_model_fragment *f, unsigned ordinal)
 {
     static const uint8_t a4[4] = {10, 0, 0, 1}, b4[4] = {10, 0, 0, 2};
@@ -185,8 +190,9 @@ static void push(const struct frag_model_fragment *f, unsigned ordinal)
         ws_store_be32(h + 4, f->id);
         build_ip6(&b, a6, b6, 44);
     } else {
-        build_ip4_full(&b, f->flow == 1 ? b4 : a4, f->flow == 1 ? a4 : b4, f->flow == 3 ? PROTO + 1 : PROTO,
-                       (uint16_t)f->id, (uint16_t)(f->from / 8 | (f->more ? 0x2000u : 0)), NULL, 0);
+        build_ip4_full(&b, f->flow == 1 ? b4 : a4, f->flow == 1 ? a4 : b4,
+                       f->flow == 3 ? PROTO + 1 : PROTO, (uint16_t)f->id,
+                       (uint16_t)(f->from / 8 | (f->more ? 0x2000u : 0)), NULL, 0);
     }
     uint32_t cap_len = (uint32_t)b.len - (f->len - f->cap_len);
     uint8_t *copy = malloc(cap_len); /* its exact size, and gone after the call */
@@ -240,20 +246,21 @@ static bool differs(const struct frag_model_input *in)
         if (!e.datagrams)
             continue;
         if (e.len != s->len || e.wire_len != s->wire_len) {
-            snprintf(why, sizeof(why), "fragment %u: length %u of %u, not %u of %u", i, s->len, s->wire_len,
-                     e.len, e.wire_len);
+            snprintf(why, sizeof(why), "fragment %u: length %u of %u, not %u of %u", i, s->len,
+                     s->wire_len, e.len, e.wire_len);
             return true;
         }
         for (uint32_t k = 0; k < e.len; k++)
             if (e.bytes[k] != s->bytes[k]) {
-                snprintf(why, sizeof(why), "fragment %u, byte %u: the model says %c, not %c", i, k, s->bytes[k],
-                         e.bytes[k]);
+                snprintf(why, sizeof(why), "fragment %u, byte %u: the model says %c, not %c", i, k,
+                         s->bytes[k], e.bytes[k]);
                 return true;
             }
     }
     ws_frag_flush(e.frag);
     if (e.unknown != e.settled) {
-        snprintf(why, sizeof(why), "%u frames without flow, %u released or lost", e.unknown, e.settled);
+        snprintf(why, sizeof(why), "%u frames without flow, %u released or lost", e.unknown,
+                 e.settled);
         return true;
     }
     return count_differs("datagrams", WS_C_FRAG_DATAGRAMS, model.whole) ||
@@ -270,7 +277,8 @@ static void shrink(struct frag_model_input *in)
         smaller = false;
         for (unsigned i = in->n; i-- > 0;) {
             try = *in;
-            memmove(&try.fragment[i], &try.fragment[i + 1], (try.n - i - 1) * sizeof(try.fragment[0]));
+            memmove(&try.fragment[i], &try.fragment[i + 1],
+                    (try.n - i - 1) * sizeof(try.fragment[0]));
             try.n--;
             if (differs(&try)) {
                 *in = try;
@@ -284,18 +292,21 @@ static void print_case(const struct frag_model_input *in)
 {
     printf("/* %s */\nstatic void model_found_this(void **state)\n{\n", why);
     printf("    struct ws_frag_config cfg = ws_frag_defaults;\n    (void)state;\n"
-           "    cfg.overlap = (enum ws_overlap)%d;\n    cfg.timeout_ns = INT64_C(%lld);\n    frag_begin(&cfg);\n",
+           "    cfg.overlap = (enum ws_overlap)%d;\n    cfg.timeout_ns = INT64_C(%lld);\n    "
+           "frag_begin(&cfg);\n",
            (int)in->policy, (long long)in->timeout_ns);
     for (unsigned i = 0; i < in->n; i++) {
         const struct frag_model_fragment *f = &in->fragment[i];
         printf("    now_ns = INT64_C(%lld);\n    build_start(&b);\n    build_text(&b, \"%.*s\");\n",
                (long long)f->ts_ns, f->len, (const char *)f->bytes);
         if (f->flow == 2)
-            printf("    build_bytes(&b, 253, 0, %u, %u, 0, 0, 0, %u);\n    build_ip6(&b, A6, B6, 44);\n",
+            printf("    build_bytes(&b, 253, 0, %u, %u, 0, 0, 0, %u);\n    build_ip6(&b, A6, B6, "
+                   "44);\n",
                    f->from >> 8, (f->from & 255) | f->more, f->id);
         else
-            printf("    build_ip4_full(&b, %s, %u, %u, 0x%xu, NULL, 0);\n", f->flow == 1 ? "B4, A4" : "A4, B4",
-                   f->flow == 3 ? PROTO + 1 : PROTO, f->id, f->from / 8 | (f->more ? 0x2000u : 0));
+            printf("    build_ip4_full(&b, %s, %u, %u, 0x%xu, NULL, 0);\n",
+                   f->flow == 1 ? "B4, A4" : "A4, B4", f->flow == 3 ? PROTO + 1 : PROTO, f->id,
+                   f->from / 8 | (f->more ? 0x2000u : 0));
         printf("    push_link(&b, 101, (uint32_t)b.len - %u);\n", f->len - f->cap_len);
     }
     printf("    frag_end();\n}\n");
@@ -324,9 +335,11 @@ int main(void)
         timed_out += model.timed_out;
         copies += model.copies;
     }
-    printf("%llu sequences from seed %llu agree: %llu fragments, %llu datagrams; %llu fragments invalid, %llu in "
+    printf("%llu sequences from seed %llu agree: %llu fragments, %llu datagrams; %llu fragments "
+           "invalid, %llu in "
            "vain, %llu copies of finished ones\n",
-           (unsigned long long)rounds, (unsigned long long)seed, fragments, whole, invalid, timed_out, copies);
+           (unsigned long long)rounds, (unsigned long long)seed, fragments, whole, invalid,
+           timed_out, copies);
     free(e.mem);
     return 0;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* TCP reassembly against the reference reassembler, on generated sequences.
  *
- * WS_MODEL_SEED and WS_MODEL_ROUNDS choose them; round i has the seed SEED + i. What differs is made smaller and
- * printed as a case for tests/unit/tcp. */
+ * WS_MODEL_SEED and WS_MODEL_ROUNDS choose them; round i has the seed SEED + i. What differs is
+ * made smaller and printed as a case for tests/unit/tcp. */
 #include <stdio.h>
 #include <string.h>
 
@@ -364,7 +364,8 @@ int main(void)
         for (unsigned c = 0; c < model.n; c++)
             bytes += model.conn[c].len[0] + model.conn[c].len[1];
     }
-    printf("%llu sequences from seed %llu agree: %llu segments, %llu connections, %llu stream bytes; %llu "
+    printf("%llu sequences from seed %llu agree: %llu segments, %llu connections, %llu stream "
+           "bytes; %llu "
            "more were left out as undecided\n",
            (unsigned long long)rounds, (unsigned long long)seed, (unsigned long long)segments,
            (unsigned long long)conns, (unsigned long long)bytes, (unsigned long long)left_out);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The flow table against a naive twin: random operations, small capacities, poor hashes. The twin knows each flow's
- * class, when it came into it, and which flow an eviction takes. */
+/* The flow table against a naive twin: random operations, small capacities, poor hashes. The twin
+ * knows each flow's class, when it came into it, and which flow an eviction takes. */
 #include "fixture.h"
 
 #include <stdio.h>
@@ -34,7 +34,8 @@ struct world {
     bool adding; /* an eviction may come */
     uint64_t crowded_before;
     int64_t now_ns;
-    bool even;    /* times are multiples of 2^28 ns, as timeouts are: they pass at the very nanosecond */
+    bool even; /* times are multiples of 2^28 ns, as timeouts are: they pass at the very nanosecond
+                */
     bool settled; /* flows come to a class for good, and are used often */
     uint64_t flushed_ordinal;
     uint64_t next_ordinal;

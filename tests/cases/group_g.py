@@ -181,8 +181,8 @@ def case_95():
     t = talk(6)
     start = t.open()
     f = pieces(t.c(0, long, ack=0), *range(1448, 9000, 1448))
-    jumbo = Case([*framed(start), *f[::2], *f[1::2], *framed([t.s(0, "world"), *t.close()])], {t.c: long, t.s: b"world"},
-                 label="9,000 bytes in 7")
+    jumbo = Case([*framed(start), *f[::2], *f[1::2], *framed([t.s(0, "world"), *t.close()])],
+                 {t.c: long, t.s: b"world"}, label="9,000 bytes in 7")
     return [atomic, mixed, jumbo]
 
 
@@ -219,7 +219,8 @@ def case_97():
     f[1] = f[1].stamped(T0 + 12 * SECOND)
     end = [t.c(len(HELLO), "tail"), t.s(0, "world"), *t.close()]
     out.append(Case([*framed(start), *f, *framed(end)], {t.c: bytes(len(HELLO)) + b"tail", t.s: b"world"},
-                    {t.c: [(0, 4, "fragment"), (4, 23, "never_seen")]}, args=("--frag-timeout", "10s"), label="10 s by option"))
+                    {t.c: [(0, 4, "fragment"), (4, 23, "never_seen")]}, args=("--frag-timeout", "10s"),
+                    label="10 s by option"))
     return out
 
 

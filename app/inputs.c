@@ -177,6 +177,7 @@ static int start_runtime(struct run *r, bool eal)
     return 0;
 }
 
+#if WS_HAVE_DPDK
 /* Writes what net_pcap can take from any capture that we read: a plain microsecond pcap. */
 static int unpack(struct run *r, const char *from, const char *to)
 {
@@ -286,7 +287,6 @@ static int make_scratch(struct run *r)
 
 static int open_replay(struct run *r)
 {
-#if WS_HAVE_DPDK
     for (unsigned i = 0; i < r->o->input.n; i++) {
         const char *path = r->o->input.item[i];
         char unpacked[600], devargs[1200];
@@ -305,9 +305,9 @@ static int open_replay(struct run *r)
         if ((code = open_port(r, devargs, i)))
             return code;
     }
-#endif
     return 0;
 }
+#endif
 
 int run_open_devices(struct run *r)
 {
@@ -335,9 +335,9 @@ int run_open_devices(struct run *r)
     }
     if ((code = start_runtime(r, eal)))
         return code;
+#if WS_HAVE_DPDK
     if (r->cmd == CMD_REPLAY)
         return open_replay(r);
-#if WS_HAVE_DPDK
     for (unsigned i = 0; i < r->o->dev.n; i++)
         if ((code = open_port(r, r->o->dev.item[i], id++)))
             return code;

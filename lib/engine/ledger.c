@@ -7,7 +7,7 @@
 static uint64_t range(const struct ws_counters *c, enum ws_counter first, enum ws_counter last)
 {
     uint64_t n = 0;
-    for (int i = first; i <= (int)last; i++)
+    for (int i = (int)first; i <= (int)last; i++)
         n += ws_count_get(c, (enum ws_counter)i);
     return n;
 }

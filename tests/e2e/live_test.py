@@ -123,6 +123,8 @@ class Live(e2e.Case):
         stats = self.path("stats.json")
         p = self.start(*words, "--pcap", pcap, "--flows", flows, "--streams", streams, "--stats-json", stats)
         self.wait_ready(pcap)
+        if "--dev" in words:
+            time.sleep(5)  # a device starts after the files are open; under sanitizers that takes seconds
         self.client(connections, size=size)
         result = self.end(p)
         self.assertEqual(result.code, 0, result)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Dispatch by subcommand. */
+/* Dispatch by subcommand, or by the name of the program. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include "app/commands.h"
+#include "app/frontends.h"
+#include "app/manual.h"
 #include "base/log.h"
 #include "source/live.h"
 #include "ws_config.h"
@@ -37,8 +39,14 @@ static void print_usage(FILE *out)
     fputs("usage: wirespool COMMAND [options] ...\n\ncommands:\n", out);
     for (const struct command_info *c = commands; c->name; c++)
         fprintf(out, "  %-10s %s\n", c->name, c->summary);
+    if (front_ends[0].name)
+        fputs("\nother tools' command lines (each --help shows its own):\n", out);
+    for (const struct front_end *f = front_ends; f->name; f++)
+        fprintf(out, "  %-10s %s\n", f->name, f->summary);
     fputs("\n  --list-interfaces   interfaces for capture -i\n"
           "  --version           version and what was built in\n"
+          "  --man [NAME]        the man page, or a front-end's\n"
+          "  --completion bash   completion for the shell\n"
           "\nwirespool COMMAND --help shows its options.\n",
           out);
 }
@@ -49,32 +57,11 @@ static void print_version(void)
            WS_HAVE_URING ? "yes" : "no");
 }
 
-static const char exit_codes[] =
-    "Exit codes: 0 done; 1 damaged input, unknown FlowID, or something was lost by wirespool; 2 usage;\n"
-    "3 environment (missing file, permission, disk, device).\n";
-
 static void print_help(const struct command_info *c)
 {
     printf("usage: wirespool %s\n\n%s\n", c->usage, c->summary);
     ws_opts_help(stdout, options_table, (uint32_t)c->cmd);
-    printf("\nSizes and times: 64K, 1e6, 1G, 5m. %s", exit_codes);
-}
-
-/* The whole manual page, from the same table. */
-static int print_man(void)
-{
-    printf(".TH WIRESPOOL 1 \"\" \"wirespool %s\" \"User Commands\"\n"
-           ".SH NAME\nwirespool \\- list, extract and reassemble captured traffic\n"
-           ".SH SYNOPSIS\n",
-           WS_VERSION);
-    for (const struct command_info *c = commands; c->name; c++)
-        printf(".B wirespool %s\n.br\n", c->usage);
-    for (const struct command_info *c = commands; c->name; c++) {
-        printf(".SH \"COMMAND %s\"\n%s.\n", c->name, c->summary);
-        ws_opts_man(stdout, options_table, (uint32_t)c->cmd);
-    }
-    printf(".SH \"EXIT STATUS\"\n%s", exit_codes);
-    return 0;
+    printf("\nSizes and times: 64K, 1e6, 1G, 5m. %s", manual_exit_codes);
 }
 
 static int run_command(const struct command_info *c, int argc, char **argv)
@@ -115,6 +102,10 @@ static int finish_stdout(int code)
 static int dispatch(int argc, char **argv)
 {
     const char *word = argc > 1 ? argv[1] : "";
+    const struct front_end *f = front_end_of_program(argc ? argv[0] : "");
+
+    if (f)
+        return f->run(argc, argv);
 
     if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0) {
         print_version();
@@ -127,10 +118,14 @@ static int dispatch(int argc, char **argv)
         return 0;
     }
     if (strcmp(word, "--man") == 0)
-        return print_man();
+        return manual_print(argc > 2 ? argv[2] : NULL);
+    if (strcmp(word, "--completion") == 0)
+        return manual_completion(argc > 2 ? argv[2] : NULL);
     for (const struct command_info *c = commands; c->name; c++)
         if (strcmp(word, c->name) == 0)
             return run_command(c, argc - 1, argv + 1);
+    if ((f = front_end_find(word)))
+        return f->run(argc - 1, argv + 1);
     if (*word)
         fprintf(stderr, "wirespool: unknown command '%s'\n", word);
     print_usage(stderr);

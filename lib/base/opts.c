@@ -3,6 +3,7 @@
 #include "base/opts.h"
 
 #include <errno.h>
+#include <getopt.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -170,11 +171,16 @@ static int store(const struct ws_opt *o, const char *value, void *values, char *
     return -EINVAL;
 }
 
+static bool has_long(const struct ws_opt *o)
+{
+    return *o->name && strcmp(o->name, WS_OPT_SHORT) != 0;
+}
+
 static const struct ws_opt *find_long(const struct ws_opt *table, uint32_t command,
                                       const char *name, size_t len)
 {
     for (const struct ws_opt *o = table; o->name; o++)
-        if ((o->commands & command) && *o->name && strlen(o->name) == len &&
+        if ((o->commands & command) && has_long(o) && strlen(o->name) == len &&
             memcmp(o->name, name, len) == 0)
             return o;
     return NULL;
@@ -299,9 +305,11 @@ void ws_opts_help(FILE *out, const struct ws_opt *table, uint32_t command)
         }
         if (!(o->commands & command))
             continue;
-        int n = snprintf(left, sizeof(left), "  %c%c%s--%s%s%s", o->letter ? '-' : ' ',
-                         o->letter ? o->letter : ' ', o->letter ? ", " : "  ", o->name,
-                         o->type == WS_OPT_FLAG ? "" : " ", o->type == WS_OPT_FLAG ? "" : o->arg);
+        int n = snprintf(left, sizeof(left), "  %c%c%s%s%s%s%s", o->letter ? '-' : ' ',
+                         o->letter ? o->letter : ' ',
+                         !has_long(o) ? "" : o->letter ? ", " : "  ", has_long(o) ? "--" : "",
+                         has_long(o) ? o->name : "", o->type == WS_OPT_FLAG ? "" : " ",
+                         o->type == WS_OPT_FLAG ? "" : o->arg);
         if (n < 32)
             fprintf(out, "%-32s", left);
         else
@@ -332,10 +340,12 @@ void ws_opts_man(FILE *out, const struct ws_opt *table, uint32_t command)
             continue;
         fputs(".TP\n", out);
         if (o->letter)
-            fprintf(out, "\\fB\\-%c\\fR, ", o->letter);
-        fputs("\\fB\\-\\-", out);
-        print_roff(out, o->name);
-        fputs("\\fR", out);
+            fprintf(out, "\\fB\\-%c\\fR%s", o->letter, has_long(o) ? ", " : "");
+        if (has_long(o)) {
+            fputs("\\fB\\-\\-", out);
+            print_roff(out, o->name);
+            fputs("\\fR", out);
+        }
         if (o->type != WS_OPT_FLAG) {
             fputs(" \\fI", out);
             print_roff(out, o->arg);
@@ -345,4 +355,78 @@ void ws_opts_man(FILE *out, const struct ws_opt *table, uint32_t command)
         print_roff(out, o->help);
         fputc('\n', out);
     }
+}
+
+void ws_opts_words(FILE *out, const struct ws_opt *table, uint32_t command)
+{
+    for (const struct ws_opt *o = table; o->name; o++) {
+        if (!*o->name || !(o->commands & command))
+            continue;
+        if (o->letter)
+            fprintf(out, "-%c ", o->letter);
+        if (has_long(o))
+            fprintf(out, "--%s ", o->name);
+    }
+}
+
+enum {
+    GETOPT_OPTIONS_MAX = 128,
+    GETOPT_LONG = 256, /* values of long options without a letter begin here */
+};
+
+int ws_opts_getopt(const struct ws_opt *table, uint32_t command, int argc, char **argv,
+                   int (*set)(void *user, const struct ws_opt *o, const char *value, char *err, size_t err_len),
+                   void *user, int *rest, char *err, size_t err_len)
+{
+    const struct ws_opt *of[GETOPT_OPTIONS_MAX];
+    struct option longs[GETOPT_OPTIONS_MAX + 1] = {{0}};
+    char letters[2 * GETOPT_OPTIONS_MAX + 2] = ":", *l = letters + 1;
+    int n = 0, n_long = 0, c, rc;
+
+    for (const struct ws_opt *o = table; o->name; o++) {
+        if (!*o->name || !(o->commands & command))
+            continue;
+        if (n == GETOPT_OPTIONS_MAX)
+            return -E2BIG;
+        bool valued = o->type != WS_OPT_FLAG;
+        if (o->letter) {
+            *l++ = o->letter;
+            if (valued)
+                *l++ = ':';
+        }
+        if (has_long(o))
+            longs[n_long++] = (struct option){o->name, valued, NULL, GETOPT_LONG + n};
+        of[n++] = o;
+    }
+    optind = 0; /* begins anew, which glibc needs for each argv */
+    opterr = 0;
+    while ((c = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
+        const struct ws_opt *o = NULL;
+        int known = c == '?' || c == ':' ? optopt : c;
+        if (known >= GETOPT_LONG)
+            o = of[known - GETOPT_LONG];
+        else if (known)
+            o = find_letter(table, command, (char)known);
+        if (c == ':' && o) {
+            if (known < GETOPT_LONG)
+                snprintf(err, err_len, "-%c needs a value: %s", o->letter, o->arg);
+            else
+                snprintf(err, err_len, "--%s needs a value: %s", o->name, o->arg);
+            return -EINVAL;
+        }
+        if (c == '?' || !o) {
+            const char *word = argv[optind > 1 ? optind - 1 : 1];
+            if (known && known < GETOPT_LONG)
+                snprintf(err, err_len, "unknown option -%c", known);
+            else if (known)
+                snprintf(err, err_len, "--%s takes no value", of[known - GETOPT_LONG]->name);
+            else
+                snprintf(err, err_len, "unknown option %s", word);
+            return -EINVAL;
+        }
+        if ((rc = set(user, o, o->type == WS_OPT_FLAG ? NULL : optarg, err, err_len)) < 0)
+            return rc;
+    }
+    *rest = optind;
+    return 0;
 }

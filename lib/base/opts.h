@@ -18,6 +18,9 @@ enum ws_opt_type {
     WS_OPT_CHOICE,   /* int: index into the arg names "raw|headers|json" */
 };
 
+/* Name of an option that has a letter only. */
+#define WS_OPT_SHORT "-"
+
 #define WS_OPT_LIST_MAX 256u
 
 struct ws_opt_list {
@@ -47,6 +50,18 @@ void ws_opts_help(FILE *out, const struct ws_opt *table, uint32_t command);
 
 /* Prints them as man page source (roff .TP items). */
 void ws_opts_man(FILE *out, const struct ws_opt *table, uint32_t command);
+
+/* Prints the words that begin options, a blank after each, for shell completion. */
+void ws_opts_words(FILE *out, const struct ws_opt *table, uint32_t command);
+
+/* Parses as getopt_long does: letters may stand together (-Bcr FILE), values may be attached, long names may be cut short,
+ * positionals may stand anywhere (argv is put in order), and "--" ends options. Each option goes to set in the order of the
+ * command line (value NULL for a WS_OPT_FLAG), which returns 0, or -EINVAL with a line in err to end the parsing.
+ * *rest is the index in argv of the first positional, or argc. Not reentrant (getopt_long). 0, -EINVAL with one line in
+ * err, or -E2BIG (table too large). */
+int ws_opts_getopt(const struct ws_opt *table, uint32_t command, int argc, char **argv,
+                   int (*set)(void *user, const struct ws_opt *o, const char *value, char *err, size_t err_len),
+                   void *user, int *rest, char *err, size_t err_len);
 
 /* The parsers of values: 0 or -EINVAL. Whole text must be used. Counts are whole numbers; of sizes and times, what is below
  * a byte or a nanosecond is cut. */

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -129,12 +130,84 @@ static void parses_values(void **state)
     assert_int_equal(t, INT64_C(172800000000000));
 }
 
+/* What ws_opts_getopt() called, as text: "a=x b c=y ". */
+struct calls {
+    char text[256];
+};
+
+static int note(void *user, const struct ws_opt *o, const char *value, char *err, size_t err_len)
+{
+    struct calls *k = user;
+    size_t at = strlen(k->text);
+    if (value && strcmp(value, "bad") == 0) {
+        snprintf(err, err_len, "refused");
+        return -EINVAL;
+    }
+    snprintf(k->text + at, sizeof(k->text) - at, "%c%s%s ", o->letter ? o->letter : *o->name, value ? "=" : "",
+             value ? value : "");
+    return 0;
+}
+
+static const struct ws_opt getopt_table[] = {
+    {"", 0, WS_OPT_FLAG, NULL, 1, 0, "Group"},
+    {WS_OPT_SHORT, 'B', WS_OPT_FLAG, NULL, 1, 0, "a flag"},
+    {WS_OPT_SHORT, 'F', WS_OPT_STRING, "F", 1, 0, "a value"},
+    {"read", 'r', WS_OPT_STRING, "FILE", 1, 0, "both"},
+    {"chroot", 0, WS_OPT_STRING, "DIR", 1, 0, "long only"},
+    {NULL, 0, WS_OPT_FLAG, NULL, 0, 0, NULL},
+};
+
+static int parse_getopt(struct calls *k, int *rest, char *err, char **argv)
+{
+    int argc = 0;
+    k->text[0] = '\0';
+    while (argv[argc])
+        argc++;
+    return ws_opts_getopt(getopt_table, 1, argc, argv, note, k, rest, err, 200);
+}
+
+static void parses_as_getopt(void **state)
+{
+    char *argv[] = {(char[]){"cmd"}, (char[]){"port"}, (char[]){"-BBFkt"}, (char[]){"-Br"}, (char[]){"x"}, (char[]){"80"},
+                    (char[]){"--chr=d"}, (char[]){"--read"}, (char[]){"-"}, (char[]){"--"}, (char[]){"-B"}, NULL};
+    struct calls k;
+    char err[200];
+    int rest;
+    (void)state;
+    for (int again = 0; again < 2; again++) {
+        assert_int_equal(parse_getopt(&k, &rest, err, argv), 0);
+        assert_string_equal(k.text, "B B F=kt B r=x c=d r=- ");
+        assert_int_equal(rest, 8);
+        assert_string_equal(argv[rest], "port");
+        assert_string_equal(argv[rest + 1], "80");
+        assert_string_equal(argv[rest + 2], "-B");
+    }
+    const struct {
+        char *argv[4];
+        const char *want;
+    } bad[] = {
+        {{argv[0], (char[]){"-BQ"}, NULL}, "unknown option -Q"},
+        {{argv[0], (char[]){"--nothing"}, NULL}, "unknown option --nothing"},
+        {{argv[0], (char[]){"-BF"}, NULL}, "-F needs a value: F"},
+        {{argv[0], (char[]){"--chroot"}, NULL}, "--chroot needs a value: DIR"},
+        {{argv[0], (char[]){"-r"}, (char[]){"bad"}, NULL}, "refused"},
+        {{argv[0], (char[]){"---"}, NULL}, "unknown option ---"},
+    };
+    for (size_t i = 0; i < WS_ARRAY_SIZE(bad); i++) {
+        char *copy[4];
+        memcpy(copy, bad[i].argv, sizeof(copy));
+        assert_int_equal(parse_getopt(&k, &rest, err, copy), -EINVAL);
+        assert_string_equal(err, bad[i].want);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(mixes_options_and_files),
         cmocka_unit_test(says_what_is_wrong),
         cmocka_unit_test(parses_values),
+        cmocka_unit_test(parses_as_getopt),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,6 +13,7 @@ allowed() {
     frag | flow | tcp) echo base packet $1 ;;
     filter) echo base packet filter ;;
     format) echo base packet format ;;
+    http) echo base http ;;
     writer) echo base writer ;;
     source) echo base packet format source ;;
     sink) echo base packet flow tcp format writer sink ;;
@@ -20,7 +21,7 @@ allowed() {
     esac
 }
 
-for module in base packet frag flow tcp filter format writer source sink engine; do
+for module in base packet frag flow tcp filter format http writer source sink engine; do
     for file in "$module"/*.[ch]; do
         for inc in $(sed -n 's/^#include "\([a-z_]*\)\/.*/\1/p' "$file" | sort -u); do
             case " $(allowed $module) " in

@@ -31,6 +31,11 @@ static void print_summary(const struct run *r)
         gaps += r->out.report[w].gaps;
         gap_bytes += r->out.report[w].gap_bytes;
     }
+    if (strcmp(r->o->out, "-") == 0) {
+        fprintf(stderr, "%" PRIu64 " stream bytes written to standard output\n",
+                run_written(r, WS_C_OUT_STREAM_BYTES, WS_C_WRITE_LOST_BYTES));
+        return;
+    }
     uint64_t lost = ws_count_get(&r->sum, WS_C_WRITE_LOST_BYTES);
     fprintf(stderr, "%" PRIu64 " stream files, %" PRIu64 " bytes%s in %s from %" PRIu64 " packets in %.3f s\n",
             files, bytes - WS_MIN(bytes, lost), lost ? " (the rest is lost)" : "", r->o->out, ws_count_get(&r->sum, WS_C_RX_PACKETS),

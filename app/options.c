@@ -48,27 +48,37 @@ const struct ws_opt options_table[] = {
     {"csv", 0, WS_OPT_FLAG, NULL, CMD_FLOWS, AT(csv), "the list as CSV"},
     GROUP("Output"),
     {"out", 'o', WS_OPT_STRING, "OUT", CMD_EXTRACT | CMD_STREAMS, AT(out),
-     "extract: FILE.pcap, FILE.pcapng, or - for standard output; streams: a directory"},
+     "extract: FILE.pcap, FILE.pcapng, or - for standard output; streams: a directory, or - for all of them on standard output as they come"},
     {"out", 'o', WS_OPT_STRING, "OUT", CMD_REPAIR, AT(out),
      "write here (- is standard output; default: FILE.part becomes FILE)"},
     {"in-place", 0, WS_OPT_FLAG, NULL, CMD_REPAIR, AT(in_place), "cut FILE itself instead"},
     {"pcap", 0, WS_OPT_STRING, "FILE", CMD_LIVE, AT(pcap), "write packets to FILE (pcapng when it ends in .pcapng, else pcap; - is standard output)"},
-    {"streams", 0, WS_OPT_STRING, "DIR", CMD_LIVE, AT(streams), "write streams to DIR"},
+    {"streams", 0, WS_OPT_STRING, "DIR", CMD_LIVE, AT(streams), "write streams to DIR, or all to standard output (-) as they come"},
     {"flows", 0, WS_OPT_STRING, "FILE", CMD_LIVE, AT(flows_out), "write a flow record a line to FILE as flows end (JSON; - is standard output)"},
     {"rotate-size", 0, WS_OPT_SIZE, "SIZE", CMD_LIVE, AT(rotate_size), "begin a new packet file after SIZE bytes"},
     {"rotate-time", 0, WS_OPT_DURATION, "TIME", CMD_LIVE, AT(rotate_time), "begin a new packet file after this time"},
     {"format", 0, WS_OPT_CHOICE, "raw|headers|headers32|chunks|json|pcap", STREAM_OUT, AT(format),
      "what a stream file holds (default raw: the bytes alone)"},
     {"template", 'T', WS_OPT_STRING, "TEMPLATE", STREAM_OUT, AT(template),
-     "file names: %A %B addresses, %a %b ports, %E %e MACs, %T %t start time, %V %v VLAN, %P protocol, %C %c %# counter, %N %K %M %G %S connection number, %% (default %A.%a-%B.%b%V%v%C%c)"},
+     "file names: %A %B addresses, %a %b ports, %E %e MACs, %T %t %D start time, %V %v VLAN, %P protocol, %C %c %# counter, %N %K %M %G %S connection number, %% (default %A.%a-%B.%b%V%v%C%c)"},
     {"no-colon", 0, WS_OPT_FLAG, NULL, STREAM_OUT, AT(no_colon), "replace : in file names by _"},
     {"separate", 0, WS_OPT_FLAG, NULL, STREAM_OUT, AT(separate),
      "with --format chunks or json: a file a direction instead of one a connection"},
+    {"joined", 0, WS_OPT_FLAG, NULL, STREAM_OUT, AT(joined),
+     "with --format raw: both directions in one file a connection, as the bytes come"},
+    {"json-ns", 0, WS_OPT_FLAG, NULL, STREAM_OUT, AT(json_ns), "with --format json: times with 9 decimals instead of 5"},
+    {"missing-text", 0, WS_OPT_FLAG, NULL, STREAM_OUT, AT(missing_text),
+     "with --format json: [N bytes missing] in the data too, not only as a field"},
+    {"local-time", 0, WS_OPT_FLAG, NULL, STREAM_OUT, AT(local_time), "dates in file names are the host's time (TZ), not UTC"},
+    {"metadata", 0, WS_OPT_CHOICE, "text|json", STREAM_OUT, AT(metadata),
+     "a file NAME-metadata.txt or .json of each connection: its packets, bytes and changes of side"},
+    {"metadata-dir", 0, WS_OPT_STRING, "DIR", STREAM_OUT, AT(metadata_dir),
+     "with streams on standard output (-): the directory of the metadata"},
     {"udp", 0, WS_OPT_FLAG, NULL, STREAM_OUT, AT(udp), "write UDP payloads too"},
     {"all-ip", 0, WS_OPT_FLAG, NULL, STREAM_OUT, AT(all_ip), "write payloads of every IP protocol"},
     {"no-tcp", 0, WS_OPT_FLAG, NULL, STREAM_OUT, AT(no_tcp), "write no TCP streams"},
-    {"gaps", 0, WS_OPT_CHOICE, "zeros|skip", STREAM_OUT, AT(gaps),
-     "a missing range becomes zeros (a sparse hole), or nothing (default zeros)"},
+    {"gaps", 0, WS_OPT_CHOICE, "zeros|skip|text", STREAM_OUT, AT(gaps),
+     "a missing range becomes zeros (a sparse hole), nothing, or [N bytes missing] (default zeros; --joined: text)"},
     {"gaps-file", 0, WS_OPT_FLAG, NULL, STREAM_OUT, AT(gaps_file), "list a stream's gaps in NAME.gaps"},
     {"holes-max", 0, WS_OPT_SIZE_OR_0, "SIZE", STREAM_OUT, AT(holes_max),
      "at most so many hole bytes in a file; later gaps are skipped (default 1G; 0: no limit)"},
@@ -155,6 +165,8 @@ static void set_defaults(struct options *o)
     o->writers = 1;
     o->top = WS_UNSET;
     o->sort = -1;
+    o->gaps = -1;
+    o->metadata = -1;
     o->holes_max = UINT64_C(1) << 30;
     o->blocks = 64;
     o->block_bytes = 1 << 20;

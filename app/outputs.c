@@ -45,6 +45,13 @@ static const char *streams_path(const struct run *r)
     return r->cmd == CMD_STREAMS ? r->o->out : r->cmd & CMD_LIVE ? r->o->streams : NULL;
 }
 
+/* Whether all streams go to standard output. */
+static bool merged_streams(const struct run *r)
+{
+    const char *path = streams_path(r);
+    return path && strcmp(path, "-") == 0;
+}
+
 /* Whether the template's own text makes every name one that the writer refuses. */
 static bool leads_out(const char *template)
 {
@@ -93,6 +100,37 @@ static int usage(const struct run *r, const char *path, const char *text)
     return 2;
 }
 
+/* Streams on standard output: a format that shows whose bytes they are, or the bytes alone. */
+static int check_merged_streams(const struct run *r)
+{
+    const struct options *o = r->o;
+    if (o->format != FORMAT_RAW && o->format != FORMAT_CHUNKS && o->format != FORMAT_JSON)
+        return usage(r, "-", "only --format raw, chunks and json go to standard output");
+    if (o->json)
+        return usage(r, "-", "--json has a line for each file: it goes with a directory");
+    if (o->metadata >= 0 && !o->metadata_dir)
+        return usage(r, "--metadata", "give --metadata-dir DIR, since streams go to standard output");
+    return 0;
+}
+
+/* What the options of stream files need of each other. */
+static int check_stream_options(const struct run *r, const char *streams)
+{
+    const struct options *o = r->o;
+    bool text = o->gaps == 2 || o->joined;
+    if (o->joined && o->separate)
+        return usage(r, "--joined", "and --separate are opposites");
+    if (o->joined && o->format != FORMAT_RAW)
+        return usage(r, "--joined", "is for --format raw; chunks and json are so anyway");
+    if (o->gaps == 2 && o->format != FORMAT_RAW)
+        return usage(r, "--gaps text", "is for --format raw; chunks and json tell gaps anyway");
+    if (text && o->gaps_file)
+        return usage(r, "--gaps-file", "is for files of one direction without text in them");
+    if (o->metadata_dir && (!merged_streams(r) || o->metadata < 0))
+        return usage(r, "--metadata-dir", "is for --metadata with streams on standard output");
+    return strcmp(streams, "-") == 0 ? check_merged_streams(r) : 0;
+}
+
 /* Names of outputs that cannot be meant. */
 static int check_paths(const struct run *r, const char *pcap, const char *streams, const char *flows)
 {
@@ -106,8 +144,8 @@ static int check_paths(const struct run *r, const char *pcap, const char *stream
             return usage(r, pcap, "packets are not written compressed");
     if (pcap && pcap[strlen(pcap) - 1] == '/')
         return usage(r, pcap, "packets go to a file");
-    if (streams && strcmp(streams, "-") == 0)
-        return usage(r, streams, "streams go to a directory");
+    if (streams && strcmp(streams, "-") == 0 && ((pcap && strcmp(pcap, "-") == 0) || (flows && strcmp(flows, "-") == 0)))
+        return usage(r, streams, "two outputs cannot share standard output");
     if (pcap && flows && strcmp(pcap, flows) == 0)
         return usage(r, flows, "two outputs cannot share a file");
     return 0;
@@ -140,8 +178,9 @@ int outputs_count(struct run *r)
             return 2;
         }
     }
-    if (streams && check_template(r))
+    if (streams && (check_template(r) || check_stream_options(r, streams)))
         return 2;
+    o->n_output += r->o->metadata_dir != NULL;
     o->n_output += streams != NULL;
     o->n_output += flows != NULL;
     o->n_writer = o->n_output ? (unsigned)WS_MIN(r->o->writers, o->n_output) : 0;
@@ -263,10 +302,19 @@ static int prepare_streams(struct run *r, const char *path)
 {
     struct ws_output_config oc = {.kind = WS_OUTPUT_TREE, .path = path};
     struct stat st;
+    if (merged_streams(r)) {
+        oc.kind = WS_OUTPUT_MERGED;
+        oc.not_packets = true;
+        common_config(r, &oc);
+        int code = add_output(r, &oc, &r->out.streams);
+        if (code || !r->o->metadata_dir)
+            return code;
+        oc = (struct ws_output_config){.kind = WS_OUTPUT_TREE, .path = path = r->o->metadata_dir};
+    }
     r->out.dir = path;
     r->out.dir_is_new = stat(path, &st) < 0;
     common_config(r, &oc);
-    return add_output(r, &oc, &r->out.streams);
+    return add_output(r, &oc, merged_streams(r) ? &r->out.metadata : &r->out.streams);
 }
 
 static int prepare_flows(struct run *r, const char *path)
@@ -414,25 +462,44 @@ static int make_rotate_sink(struct run *r, unsigned worker, struct ws_sink **s)
     return ws_sink_rotate_create(s, &rc);
 }
 
-static int make_stream_sink(struct run *r, unsigned worker, struct ws_sink **s)
+static enum ws_stream_format stream_format(const struct run *r)
 {
     static const enum ws_stream_format formats[] = {
         [FORMAT_RAW] = WS_STREAM_RAW,           [FORMAT_HEADERS] = WS_STREAM_HEADERS12,
         [FORMAT_HEADERS32] = WS_STREAM_HEADERS32, [FORMAT_CHUNKS] = WS_STREAM_CHUNKS,
         [FORMAT_JSON] = WS_STREAM_JSON,         [FORMAT_PCAP] = WS_STREAM_PCAP,
     };
+    bool plain = r->o->joined || r->o->gaps == 2 || merged_streams(r);
+    return r->o->format == FORMAT_RAW && plain ? WS_STREAM_PLAIN : formats[r->o->format];
+}
+
+static enum ws_stream_metadata metadata_kind(const struct run *r)
+{
+    return r->o->metadata < 0   ? WS_STREAM_NO_METADATA
+           : r->o->metadata == 0 ? WS_STREAM_METADATA_TEXT
+                                 : WS_STREAM_METADATA_JSON;
+}
+
+static int make_stream_sink(struct run *r, unsigned worker, struct ws_sink **s)
+{
     char err[256];
     struct stream_report *rep = &r->out.report[worker];
     struct ws_frame_format frame = frame_format(r);
     frame.pcapng = false; /* the names end in .pcap, whatever --pcap writes */
     struct ws_sink_stream_config sc = {
         .channel = ws_output_channel(r->out.streams, worker),
-        .format = formats[r->o->format],
+        .format = stream_format(r),
         .name_template = r->o->template,
         .name = {.colon = r->o->no_colon ? '_' : 0},
-        .separate = r->o->separate,
+        .separate = r->o->separate || (r->o->gaps == 2 && !r->o->joined),
+        .merged = merged_streams(r),
+        .local_time = r->o->local_time,
+        .metadata = merged_streams(r) ? WS_STREAM_NO_METADATA : metadata_kind(r),
+        .json_ns = r->o->json_ns,
+        .missing_text = r->o->missing_text,
         .file_flags = r->o->part ? WS_FILE_PART : 0,
         .gaps_skip = r->o->gaps == 1,
+        .gaps_holes = r->o->gaps == 0,
         .holes_max = r->o->holes_max,
         .gaps_file = r->o->gaps_file,
         .frame = frame,
@@ -449,6 +516,26 @@ static int make_stream_sink(struct run *r, unsigned worker, struct ws_sink **s)
     if (rc == -EINVAL)
         fprintf(stderr, "wirespool: --template: %s\n", err);
     return rc;
+}
+
+/* Metadata alone, when the streams themselves are no files; names as those would have. */
+static int make_metadata_sink(struct run *r, unsigned worker, struct ws_sink **s)
+{
+    char err[256];
+    bool text = r->o->format != FORMAT_RAW;
+    struct ws_sink_stream_config sc = {
+        .channel = ws_output_channel(r->out.metadata, worker),
+        .format = WS_STREAM_NONE,
+        .name_template = r->o->template ? r->o->template : ws_sink_stream_template(stream_format(r)),
+        .name = {.colon = r->o->no_colon || (text && !r->o->template) ? '_' : 0},
+        .local_time = r->o->local_time,
+        .metadata = metadata_kind(r),
+        .file_flags = r->o->part ? WS_FILE_PART : 0,
+        .pcap_tcp = !r->o->no_tcp,
+        .pcap_udp = r->o->udp || r->o->all_ip,
+        .pcap_other = r->o->all_ip,
+    };
+    return ws_sink_stream_create(s, &sc, err, sizeof(err));
 }
 
 static int make_flow_lines_sink(struct run *r, unsigned worker, struct ws_sink **s)
@@ -488,6 +575,10 @@ int outputs_make_sinks(void *user, unsigned worker, struct ws_sink **out)
     }
     if (rc == 0 && r->out.streams) {
         rc = make_stream_sink(r, worker, &out[n]);
+        n += rc == 0;
+    }
+    if (rc == 0 && r->out.metadata) {
+        rc = make_metadata_sink(r, worker, &out[n]);
         n += rc == 0;
     }
     if (rc == 0 && r->out.flows) {

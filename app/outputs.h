@@ -17,6 +17,7 @@ struct outputs {
     struct ws_writer *writer[WS_WRITERS_MAX];
     unsigned n_writer;
     struct ws_output *pcap, *streams, *flows;
+    struct ws_output *metadata; /* a directory of its own, when streams go to standard output */
     bool pcap_rotates, pcapng;
     unsigned n_output;
     const char *dir;        /* made by us: handed to -U's user */

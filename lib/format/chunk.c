@@ -59,11 +59,9 @@ static void put_time(struct ws_json *j, const char *key, int64_t ns, bool all_di
     if (all_digits)
         ws_text_seconds(j->t, ns, 9);
     else /* to the nearest 10 us, as printf's %.5f */
-        ws_text_seconds(j->t,
-                        ns > INT64_MAX - 5000 || ns < INT64_MIN + 5000
-                            ? ns
-                            : ns + (ns < 0 ? -5000 : 5000),
-                        5);
+        ws_text_seconds(
+            j->t,
+            ns > INT64_MAX - 5000 || ns < INT64_MIN + 5000 ? ns : ns + (ns < 0 ? -5000 : 5000), 5);
     ws_text_putc(j->t, '"');
 }
 
@@ -101,6 +99,51 @@ void ws_chunk_json_line(struct ws_text *t, const struct ws_chunk_json *c)
     ws_text_putc(t, '"');
     ws_json_object_end(&j);
     ws_text_put(t, "\r\n", 2);
+}
+
+static void put_count(struct ws_text *t, const char *label, uint64_t v)
+{
+    ws_text_puts(t, label);
+    ws_text_u64(t, v, 0, '0');
+    ws_text_putc(t, '\n');
+}
+
+void ws_chunk_metadata_text(struct ws_text *t, const struct ws_chunk_metadata *m)
+{
+    put_count(t, "Number of data packets in side 0:  ", m->packets[0]);
+    put_count(t, "Number of data packets in side 1:  ", m->packets[1]);
+    put_count(t, "Total number of data packets:      ", m->packets[0] + m->packets[1]);
+    ws_text_putc(t, '\n');
+    put_count(t, "Number of bytes in side 0:         ", m->bytes[0]);
+    put_count(t, "Number of bytes in side 1:         ", m->bytes[1]);
+    put_count(t, "Total number of bytes:             ", m->bytes[0] + m->bytes[1]);
+    ws_text_putc(t, '\n');
+    put_count(t, "Number of messages in side 0:      ", m->messages[0]);
+    put_count(t, "Number of messages in side 1:      ", m->messages[1]);
+}
+
+/* A line of the object: KEY, bytes, packets and messages, END. */
+static void put_counts(struct ws_text *t, const char *key, uint64_t bytes, uint64_t packets,
+                       uint64_t messages, const char *end)
+{
+    ws_text_puts(t, key);
+    ws_text_puts(t, "{\"bytes\":\"");
+    ws_text_u64(t, bytes, 0, '0');
+    ws_text_puts(t, "\",\"packets\":\"");
+    ws_text_u64(t, packets, 0, '0');
+    ws_text_puts(t, "\",\"messages\":\"");
+    ws_text_u64(t, messages, 0, '0');
+    ws_text_puts(t, "\"}");
+    ws_text_puts(t, end);
+}
+
+/* Laid out by hand, blanks and tabs as pcap2conn has them. */
+void ws_chunk_metadata_json(struct ws_text *t, const struct ws_chunk_metadata *m)
+{
+    put_counts(t, "{\n\t\"total\": ", m->bytes[0] + m->bytes[1], m->packets[0] + m->packets[1],
+               m->messages[0] + m->messages[1], ",\n");
+    put_counts(t, "\t\"side_0\":", m->bytes[0], m->packets[0], m->messages[0], ",\n");
+    put_counts(t, "\t\"side_1\":", m->bytes[1], m->packets[1], m->messages[1], "\n}\n");
 }
 
 void ws_chunk_gap_line(struct ws_text *t, uint64_t offset, uint64_t length, const char *cause)

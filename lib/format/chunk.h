@@ -58,6 +58,16 @@ void ws_chunk_json_line(struct ws_text *t, const struct ws_chunk_json *c);
 /* Room that one line never exceeds: 6 characters escaped and 2 of hex a byte, and the fields. */
 #define WS_CHUNK_JSON_MAX (WS_CHUNK_PAYLOAD_MAX * 8u + 640u)
 
+/* Counts of a connection, docs/formats/metadata.md; by side. */
+struct ws_chunk_metadata {
+    uint64_t packets[2];  /* that brought stream data */
+    uint64_t bytes[2];    /* of stream data */
+    uint64_t messages[2]; /* times that the side began to speak */
+};
+void ws_chunk_metadata_text(struct ws_text *t, const struct ws_chunk_metadata *m);
+void ws_chunk_metadata_json(struct ws_text *t, const struct ws_chunk_metadata *m);
+#define WS_CHUNK_METADATA_MAX 768u
+
 /* A line of a .gaps sidecar, docs/formats/gaps.md. cause is a static name. */
 void ws_chunk_gap_line(struct ws_text *t, uint64_t offset, uint64_t length, const char *cause);
 #define WS_CHUNK_GAP_MAX 128u

@@ -20,6 +20,9 @@ static unsigned use_of(char letter)
     case 'c':
     case '#':
         return WS_NAME_USES_COUNTER;
+    case 'T':
+    case 'D':
+        return WS_NAME_USES_TIME;
     default:
         return 0;
     }
@@ -188,14 +191,34 @@ static void put_vlan(struct ws_text *t, const struct ws_name_part *p, const uint
 
 static void put_proto(struct ws_text *t, uint8_t proto)
 {
-    const char *name = ws_proto_name(proto);
-    if (!name) {
-        ws_text_puts(t, "IP");
-        ws_text_u64(t, proto, 0, '0');
+    const char *name = ws_proto_keyword(proto);
+    if (name) {
+        ws_text_puts(t, name);
         return;
     }
-    for (; *name; name++)
-        ws_text_putc(t, *name >= 'a' && *name <= 'z' ? (char)(*name - 'a' + 'A') : *name);
+    ws_text_puts(t, "IP(");
+    ws_text_u64(t, proto, 0, '0');
+    ws_text_putc(t, ')');
+}
+
+/* The time on clocks of the zone, where such a number exists. */
+static int64_t zone_ns(const struct ws_name_values *v)
+{
+    int64_t ns;
+    return __builtin_add_overflow(v->ts_ns, v->zone_s * INT64_C(1000000000), &ns) ? v->ts_ns : ns;
+}
+
+static void put_iso(struct ws_text *t, const struct ws_name_values *v)
+{
+    ws_text_iso(t, zone_ns(v), 0);
+    if (v->zone_s == 0 || t->cut)
+        return;
+    uint32_t minutes = (uint32_t)(v->zone_s < 0 ? -v->zone_s : v->zone_s) / 60;
+    t->len--; /* the Z */
+    ws_text_putc(t, v->zone_s < 0 ? '-' : '+');
+    ws_text_u64(t, minutes / 60, 2, '0');
+    ws_text_putc(t, ':');
+    ws_text_u64(t, minutes % 60, 2, '0');
 }
 
 static void put_value(struct ws_text *t, const struct ws_name_part *p,
@@ -221,10 +244,10 @@ static void put_value(struct ws_text *t, const struct ws_name_part *p,
         put_mac(t, v->dst_mac);
         break;
     case 'T':
-        ws_text_iso(t, v->ts_ns, 0);
+        put_iso(t, v);
         break;
     case 'D':
-        ws_text_stamp(t, v->ts_ns, false);
+        ws_text_stamp(t, zone_ns(v), false);
         break;
     case 't':
         ws_text_i64(t, v->ts_ns / 1000000000 - (v->ts_ns % 1000000000 < 0));

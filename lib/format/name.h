@@ -17,6 +17,7 @@ struct ws_name_values {
     uint8_t src[16], dst[16]; /* IPv4 in the first 4 bytes */
     uint8_t src_mac[6], dst_mac[6];
     int64_t ts_ns;    /* of the stream's first packet */
+    int32_t zone_s;   /* east of UTC: dates are of that zone */
     uint64_t number;  /* connection number for %N %K %M %G %S */
     uint64_t counter; /* how many files had this name before; 0 = first */
     uint16_t src_port, dst_port;
@@ -32,6 +33,7 @@ enum ws_name_use {
     WS_NAME_USES_MAC = 4,
     WS_NAME_USES_NUMBER = 8,
     WS_NAME_USES_COUNTER = 16,
+    WS_NAME_USES_TIME = 32, /* as a date */
 };
 
 /* A compiled template. Self-contained: holds its own copy of the literal text. */
@@ -62,14 +64,14 @@ struct ws_name_options {
  *   %A %a  sender's address, port
  *   %B %b  receiver's address, port
  *   %E %e  sender's, receiver's MAC
- *   %T %t  first packet as 2026-01-02T03:04:05Z, as Unix seconds
+ *   %T %t  first packet as 2026-01-02T03:04:05Z (or +01:00), as Unix seconds
  *   %V %v  "--" and the VID, both only when tagged (ours: VID.VID for two tags)
  *   %C %c  "c" and the counter, both only when the counter is not 0
  *   %#     the counter, always
  *   %N %K %M %G  the connection number's last 3 digits, its thousands, millions, milliards
  *   %S     the connection number, 20 digits
  *   %%     a per cent sign
- *   %P %D  ours: protocol name in capitals, first packet as 20260102030405
+ *   %P %D  ours: IANA's protocol name in capitals, first packet as 20260102030405
  *
  * Between % and the letter may stand "-" (no padding) or "_" (padding with spaces), and a width:
  * %-A is 10.0.0.1, %-a is 80, %04# is 0001. Addresses are padded to 3 digits an octet, ports to 5.

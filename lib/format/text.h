@@ -106,4 +106,7 @@ void ws_text_stamp(struct ws_text *t, int64_t ns, bool dash);
  * none here. */
 const char *ws_proto_name(uint8_t proto);
 
+/* IANA's keyword in capitals ("TCP", "IPV6-ICMP", "OSPFIGP", ...), NULL if it has none. No slashes. */
+const char *ws_proto_keyword(uint8_t proto);
+
 #endif

@@ -11,7 +11,22 @@
 /* How long the end of a run waits for room for them, in ms. */
 #define CLOSES_WAIT_MS 500u
 
+/* What tells the records of workers apart in a merged output (the engine has at most 64). */
+#define WS_MERGED_WORKERS_MAX 64u
+#define MERGED_ORDINAL_MAX    (UINT64_MAX / WS_MERGED_WORKERS_MAX - 1)
+
+/* Stream bytes of one record: with its header, or as JSON at its longest, below WS_RECORD_MAX. */
+#define MERGED_PIECE_MAX      (256u * 1024u)
+#define MERGED_JSON_PIECE_MAX 61440u
+
 /* --- formats --- */
+
+/* The place of a record in the merged output: after all that was promised or written, and never
+ * another worker's. Bytes that had waited come with the packet that let them go. */
+static uint64_t merged_order(const struct stream_sink *ss, uint64_t ordinal)
+{
+    return WS_MIN(ordinal, MERGED_ORDINAL_MAX) * WS_MERGED_WORKERS_MAX + ss->base.worker;
+}
 
 /* Appends the pieces as one: all of them or, when the channel has no block, none. */
 static bool append(struct stream_sink *ss, struct stream_file *f, const struct ws_bytes *piece,
@@ -20,6 +35,8 @@ static bool append(struct stream_sink *ss, struct stream_file *f, const struct w
     uint64_t len = 0;
     for (unsigned i = 0; i < n; i++)
         len += piece[i].len;
+    if (ss->cfg.merged)
+        return ws_channel_record(ss->cfg.channel, merged_order(ss, ss->order), piece, n) == 0;
     if (ws_channel_file_write(ss->cfg.channel, f->id, f->pos, piece, n) != 0)
         return false;
     f->pos += len;
@@ -37,6 +54,17 @@ static void wrote(struct stream_sink *ss, struct stream_dir *d, uint64_t len)
 {
     d->data_bytes += len;
     ws_count(ss->base.counters, WS_C_OUT_STREAM_BYTES, len);
+}
+
+/* Lets the next piece begin len bytes further on. False: that is beyond what holes may be. */
+static bool hole(struct stream_sink *ss, struct stream_file *f, struct stream_dir *d, uint64_t len)
+{
+    uint64_t max = ss->cfg.holes_max ? ss->cfg.holes_max : UINT64_MAX;
+    if (ss->cfg.merged || len > max - WS_MIN(max, d->holes) || len > INT64_MAX - f->pos)
+        return false;
+    d->holes += len;
+    f->pos += len;
+    return true;
 }
 
 static void raw_data(struct stream_sink *ss, struct stream_file *f, struct stream_dir *d,
@@ -95,8 +123,8 @@ static void headers_data(struct stream_sink *ss, struct ws_flow *flow, unsigned 
     }
 }
 
-/* From the begin of a connection to ns; stamps of damaged files may lie further apart than an int64_t can
- * say. */
+/* From the begin of a connection to ns; stamps of damaged files may lie further apart than an
+ * int64_t can say. */
 static int64_t since_begin(const struct ws_flow *flow, unsigned dir, int64_t ns)
 {
     int64_t begin = flow->seen == 3 ? WS_MIN(flow->first_ts_ns[0], flow->first_ts_ns[1])
@@ -107,7 +135,22 @@ static int64_t since_begin(const struct ws_flow *flow, unsigned dir, int64_t ns)
     return since;
 }
 
-/* A chunk of either text format; data may be empty when only missing bytes are told. */
+/* A piece of PLAIN, with what it says of missing bytes. */
+static bool put_plain(struct stream_sink *ss, struct stream_file *f, struct stream_dir *d,
+                      uint64_t missing, const uint8_t *data, uint32_t len)
+{
+    char gap_buf[40];
+    struct ws_text gap;
+    ws_text_init(&gap, gap_buf, sizeof(gap_buf));
+    if (missing && !ss->cfg.gaps_skip && !ss->cfg.gaps_holes)
+        ws_chunk_missing(&gap, missing);
+    if (missing && ss->cfg.gaps_holes && !hole(ss, f, d, missing))
+        ws_count(ss->base.counters, WS_C_HOLE_BYTES_SKIPPED, missing);
+    struct ws_bytes piece[2] = {{gap.buf, gap.len}, {data, len}};
+    return gap.len + len == 0 || append(ss, f, piece, 2);
+}
+
+/* A chunk of a text format; data may be empty when only missing bytes are told. */
 static bool put_chunk(struct stream_sink *ss, struct ws_flow *flow, unsigned dir,
                       struct stream_file *f, uint64_t missing, const uint8_t *data, uint32_t len,
                       int64_t ts_ns)
@@ -131,6 +174,8 @@ static bool put_chunk(struct stream_sink *ss, struct ws_flow *flow, unsigned dir
         struct ws_bytes piece = {t.buf, t.len};
         return append(ss, f, &piece, 1);
     }
+    if (ss->cfg.format == WS_STREAM_PLAIN)
+        return put_plain(ss, f, &ws_stream_area(ss, flow)->dir[dir], missing, data, len);
     char head_buf[WS_CHUNK_TEXT_HEADER_MAX], gap_buf[40];
     struct ws_text gap;
     ws_text_init(&gap, gap_buf, sizeof(gap_buf));
@@ -146,7 +191,10 @@ static void chunk_data(struct stream_sink *ss, struct ws_flow *flow, unsigned di
                        struct stream_file *f, struct stream_dir *d, const uint8_t *data,
                        uint32_t len, int64_t ts_ns)
 {
-    uint32_t piece_max = ss->cfg.format == WS_STREAM_JSON ? WS_CHUNK_PAYLOAD_MAX : UINT32_MAX;
+    bool json = ss->cfg.format == WS_STREAM_JSON;
+    uint32_t piece_max = ss->cfg.merged ? (json ? MERGED_JSON_PIECE_MAX : MERGED_PIECE_MAX)
+                         : json         ? WS_CHUNK_PAYLOAD_MAX
+                                        : UINT32_MAX;
     for (uint32_t done = 0; done < len;) {
         uint32_t n = WS_MIN(len - done, piece_max);
         if (put_chunk(ss, flow, dir, f, d->pending_len, data + done, n, ts_ns)) {
@@ -172,11 +220,16 @@ static void on_data(struct ws_sink *s, struct ws_flow *flow, unsigned dir, uint6
 
     if (WS_UNLIKELY(len == 0))
         return;
+    if (ss->meta_off)
+        ws_stream_metadata_note(ss, flow, dir, len, meta);
+    if (ss->cfg.format == WS_STREAM_NONE)
+        return;
+    ss->order = WS_MAX(ss->order, meta->ordinal);
     if (WS_UNLIKELY(!ws_stream_open_file(ss, flow, dir, f))) {
         shed(ss, f, len);
         if (ss->cfg.format == WS_STREAM_RAW)
             f->pos = WS_MAX(f->pos, off - d->skipped + len);
-        else if (ss->cfg.format >= WS_STREAM_CHUNKS)
+        else if (ss->cfg.format >= WS_STREAM_PLAIN)
             d->pending_len += len;
         return;
     }
@@ -190,11 +243,13 @@ static void on_data(struct ws_sink *s, struct ws_flow *flow, unsigned dir, uint6
         ws_stream_sidecar_pending(ss, flow, dir, d);
         headers_data(ss, flow, dir, f, d, data, len, meta);
         break;
+    case WS_STREAM_PLAIN:
     case WS_STREAM_CHUNKS:
     case WS_STREAM_JSON:
         chunk_data(ss, flow, dir, f, d, data, len, meta->ts_ns);
         break;
     case WS_STREAM_PCAP:
+    case WS_STREAM_NONE:
         break;
     }
     d->ordinal = WS_MAX(d->ordinal, meta->ordinal);
@@ -218,13 +273,13 @@ static void on_gap(struct ws_sink *s, struct ws_flow *flow, unsigned dir, uint64
     struct stream_file *f = &a->file[ss->joined ? 0 : dir];
     struct stream_dir *d = &a->dir[dir];
 
-    if (len == 0 || ss->cfg.format == WS_STREAM_PCAP)
+    if (len == 0 || ss->cfg.format >= WS_STREAM_PCAP)
         return;
     d->gaps++;
     d->gap_bytes += len;
     bool listed = ss->gaps_off && (ss->cfg.gaps_listed || !f->id) &&
                   ws_stream_gaps_note(ss, flow, dir, off, len, cause);
-    if (ss->cfg.format >= WS_STREAM_CHUNKS) {
+    if (ss->cfg.format >= WS_STREAM_PLAIN) {
         note_pending(d, off, len, cause);
         return;
     }
@@ -366,12 +421,14 @@ static void on_close(struct ws_sink *s, struct ws_flow *flow, const struct ws_tc
     struct stream_flow *a = ws_stream_area(ss, flow);
     (void)tcp;
     (void)cause;
-    if (ss->cfg.format == WS_STREAM_CHUNKS || ss->cfg.format == WS_STREAM_JSON)
+    if (ss->cfg.format >= WS_STREAM_PLAIN && ss->cfg.format < WS_STREAM_PCAP)
         trailing_gaps(ss, flow, a);
+    if (ss->meta_off && flow->selected && flow->seen && wants_proto(ss, flow->key.proto))
+        ws_stream_metadata_write(ss, flow);
     for (unsigned d = 0; d < (ss->joined ? 1u : 2u); d++) {
         struct stream_file *f = &a->file[d];
         unsigned dir = ss->joined ? flow->orig : d;
-        if (!f->id)
+        if (!f->id || ss->cfg.merged)
             continue;
         uint64_t tag = ws_flow_first_ordinal(flow);
         ws_stream_close_file(ss, f->id, f->pos, ws_stream_first_ts(ss, flow, dir), tag);
@@ -385,6 +442,14 @@ static void on_close(struct ws_sink *s, struct ws_flow *flow, const struct ws_tc
     if (ss->gaps_off)
         for (unsigned d = 0; d < 2; d++)
             ws_stream_gaps_drop(ss, flow, d);
+}
+
+/* A merged output's next records come after what the engine promises here. */
+static uint64_t on_order(struct ws_sink *s, uint64_t ordinal)
+{
+    struct stream_sink *ss = (struct stream_sink *)s;
+    ss->order = WS_MAX(ss->order, WS_MIN(ordinal, MERGED_ORDINAL_MAX));
+    return merged_order(ss, ordinal);
 }
 
 static void on_finish(struct ws_sink *s)
@@ -415,6 +480,7 @@ static const struct ws_sink_ops stream_ops = {
     .data = on_data,
     .gap = on_gap,
     .flow_close = on_close,
+    .order = on_order,
     .finish = on_finish,
     .destroy = on_destroy,
 };
@@ -444,7 +510,11 @@ static void lay_out(struct stream_sink *ss)
         size += 2 * sizeof(struct stream_macs);
     }
     size = ws_align_up(size, 8);
-    if (ss->cfg.gaps_file && ss->cfg.format < WS_STREAM_CHUNKS) {
+    if (ss->cfg.metadata) {
+        ss->meta_off = (uint32_t)size;
+        size += sizeof(struct stream_metadata);
+    }
+    if (ss->cfg.gaps_file && ss->cfg.format < WS_STREAM_PLAIN) {
         ss->sidecar_off = (uint32_t)size;
         size += 2 * sizeof(struct sidecar);
     }
@@ -493,7 +563,9 @@ int ws_sink_stream_create(struct ws_sink **s, const struct ws_sink_stream_config
         if ((cfg->format == WS_STREAM_CHUNKS || cfg->format == WS_STREAM_JSON) && !cfg->name.colon)
             ss->cfg.name.colon = '_';
     }
-    ss->joined = cfg->format >= WS_STREAM_CHUNKS && !cfg->separate;
+    ss->joined = cfg->format >= WS_STREAM_PLAIN && !cfg->separate;
+    if (cfg->local_time)
+        tzset();
     int rc = ws_name_compile(&ss->name, ss->cfg.name_template, &ss->cfg.name, err, err_len);
     if (!rc)
         rc = make_buffers(ss);
@@ -505,6 +577,8 @@ int ws_sink_stream_create(struct ws_sink **s, const struct ws_sink_stream_config
     ss->base.channel = cfg->channel;
     ss->base.needs = WS_SINK_CLOSE;
     ss->base.needs |= cfg->format == WS_STREAM_PCAP ? WS_SINK_PACKET : WS_SINK_DATA;
+    if (cfg->metadata)
+        ss->base.needs |= WS_SINK_DATA;
     if (ss->name.uses & WS_NAME_USES_MAC)
         ss->base.needs |= WS_SINK_PACKET;
     lay_out(ss);

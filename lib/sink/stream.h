@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The sink that writes streams to files: raw bytes, or framed by pcap_flow's and pcap2conn's
- * headers, or packets. */
+ * headers, or packets. Or, merged, all of them to one output as they come. */
 #ifndef WS_SINK_STREAM_H
 #define WS_SINK_STREAM_H
 
@@ -12,10 +12,15 @@ enum ws_stream_format {
     WS_STREAM_RAW,       /* the bytes, at their offsets; a file a direction */
     WS_STREAM_HEADERS12, /* a 12-byte header before each piece; a file a direction */
     WS_STREAM_HEADERS32, /* a 32-byte header before each piece; a file a direction */
+    WS_STREAM_PLAIN,     /* the bytes as they come, gaps as text; a file a connection */
     WS_STREAM_CHUNKS,    /* a text line before each piece; a file a connection */
     WS_STREAM_JSON,      /* a line of JSON a piece; a file a connection */
     WS_STREAM_PCAP,      /* the packets; a file a connection */
+    WS_STREAM_NONE,      /* nothing but metadata */
 };
+
+/* A file of counts beside each connection's file or files, NAME-metadata.txt or .json. */
+enum ws_stream_metadata { WS_STREAM_NO_METADATA, WS_STREAM_METADATA_TEXT, WS_STREAM_METADATA_JSON };
 
 /* A gap in the list of a stream; next is an index into the same array. */
 struct ws_stream_gap {
@@ -39,18 +44,22 @@ struct ws_stream_record {
     const struct ws_stream_gap *gap; /* where the lists below lie, for the call */
     uint32_t gap_first[2];           /* in stream order, as many as config and pool allowed */
     uint32_t gaps_listed[2];         /* their number; gap_first is valid when it is not 0 */
-    uint64_t shed_bytes; /* lost by us: no free block */
+    uint64_t shed_bytes;             /* lost by us: no free block */
     int64_t first_ts_ns, last_ts_ns;
 };
 
 struct ws_sink_stream_config {
-    struct ws_channel *channel; /* of a TREE output; borrowed */
+    struct ws_channel *channel; /* of a TREE output, or MERGED; borrowed */
     enum ws_stream_format format;
     const char *name_template;   /* NULL = ws_sink_stream_template(format) */
     struct ws_name_options name; /* colon 0: ':' is kept, except in pcap2conn's default names */
-    bool separate; /* CHUNKS, JSON, PCAP: a file a direction; other formats always have that */
-    unsigned file_flags;   /* enum ws_file_flag */
-    bool gaps_skip;        /* RAW: leave gaps out instead of holes */
+    bool separate; /* PLAIN, CHUNKS, JSON, PCAP: a file a direction; the others always have that */
+    bool merged;   /* PLAIN, CHUNKS, JSON: no files; each piece is a record of the MERGED output */
+    bool local_time;                  /* times in names are the host's, else UTC */
+    enum ws_stream_metadata metadata; /* not when merged */
+    unsigned file_flags;              /* enum ws_file_flag */
+    bool gaps_skip;                   /* RAW, PLAIN: leave gaps out instead of holes or text */
+    bool gaps_holes;                  /* PLAIN: holes instead of text */
     uint64_t holes_max;    /* RAW: hole bytes of a file, gaps beyond are left out; 0 = no limit */
     bool gaps_file;        /* a FILE.gaps sidecar for each stream with gaps */
     uint32_t gaps_listed;  /* gaps of a direction that the record lists; 0 = none */
@@ -59,7 +68,7 @@ struct ws_sink_stream_config {
     bool json_ns;          /* JSON: 9 decimals */
     bool number_from_zero; /* %N counts from 0, as tcpflow, else it is the FlowID */
     struct ws_frame_format frame;        /* PCAP */
-    bool pcap_tcp, pcap_udp, pcap_other; /* PCAP: protocols whose flows get a file */
+    bool pcap_tcp, pcap_udp, pcap_other; /* PCAP, metadata: protocols whose flows get a file */
     const struct ws_pcapng_iface *iface; /* PCAP with pcapng: all interfaces; copied */
     unsigned n_iface;
     uint32_t names_max; /* names remembered for counters (default 1,048,576) */

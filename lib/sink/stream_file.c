@@ -2,6 +2,8 @@
 /* The stream sink's files: names with counters, opening, closing, .gaps sidecars. */
 #include "sink/stream_impl.h"
 
+#include <time.h>
+
 #include "format/chunk.h"
 
 int64_t ws_stream_first_ts(const struct stream_sink *ss, const struct ws_flow *flow, unsigned dir)
@@ -21,6 +23,14 @@ uint64_t ws_stream_flow_id(const struct stream_sink *ss, struct ws_flow *flow, u
 
 /* --- names --- */
 
+/* What the host's time is ahead of UTC at ns, in seconds. */
+static int32_t zone_of(int64_t ns)
+{
+    time_t s = ns / 1000000000 - (ns % 1000000000 < 0);
+    struct tm tm;
+    return localtime_r(&s, &tm) ? (int32_t)tm.tm_gmtoff : 0;
+}
+
 static void name_values(const struct stream_sink *ss, struct ws_flow *flow, unsigned dir,
                         struct ws_name_values *v)
 {
@@ -34,7 +44,13 @@ static void name_values(const struct stream_sink *ss, struct ws_flow *flow, unsi
     v->vlan[1] = k->vlan[1];
     v->ip_version = k->ip_version;
     v->proto = k->proto;
-    v->ts_ns = ws_stream_first_ts(ss, flow, dir);
+    /* Of text formats all files of a connection have its time; of any joined one, one that never
+     * changes. */
+    bool connection =
+        ss->joined || (ss->cfg.format >= WS_STREAM_PLAIN && ss->cfg.format != WS_STREAM_PCAP);
+    v->ts_ns = connection ? flow->first_ts_ns[flow->orig] : ws_stream_first_ts(ss, flow, dir);
+    if (ss->cfg.local_time && ss->name.uses & WS_NAME_USES_TIME)
+        v->zone_s = zone_of(v->ts_ns);
     if (ss->name.uses & WS_NAME_USES_NUMBER) {
         uint64_t id = ws_stream_flow_id(ss, flow, dir);
         v->number = id && ss->cfg.number_from_zero ? id - 1 : id;
@@ -119,6 +135,10 @@ bool ws_stream_open_file(struct stream_sink *ss, struct ws_flow *flow, unsigned 
 {
     if (WS_LIKELY(f->id))
         return true;
+    if (ss->cfg.merged) {
+        f->id = 1; /* no file: only that there was data */
+        return true;
+    }
     if (WS_UNLIKELY(ss->n_closing))
         ws_stream_retry_closes(ss);
     unsigned named_by = ss->joined ? flow->orig : dir;

@@ -64,6 +64,13 @@ struct gap_list {
     uint32_t first, last, n; /* in stream_sink.gap; first and last valid when n is not 0 */
 };
 
+/* Kept when there are metadata files. */
+struct stream_metadata {
+    uint64_t packets[2], bytes[2], messages[2];
+    uint8_t side; /* of the last data: 1 + side, 0 = none yet */
+    uint8_t pad[7];
+};
+
 struct closing {
     uint64_t id, size, tag;
     int64_t mtime_ns;
@@ -75,10 +82,11 @@ struct stream_sink {
     struct ws_name name;
     struct ws_names names;
     bool joined;
-    uint32_t macs_off, sidecar_off, gaps_off; /* in the flow's area; 0 = not there */
-    struct ws_stream_gap *gap;                /* pool */
-    uint32_t gap_free, gap_fresh;             /* free list; from here on never used */
-    uint32_t gaps_kept;                       /* of a direction */
+    uint32_t macs_off, sidecar_off, gaps_off, meta_off; /* in the flow's area; 0 = not there */
+    struct ws_stream_gap *gap;                          /* pool */
+    uint32_t gap_free, gap_fresh;                       /* free list; from here on never used */
+    uint32_t gaps_kept;                                 /* of a direction */
+    uint64_t order; /* merged: ordinal that the next record comes with, at least */
     unsigned n_closing;
     struct closing closing[CLOSES_MAX];
     uint8_t *file_header; /* PCAP */
@@ -149,5 +157,12 @@ void ws_stream_sidecar_line(struct stream_sink *ss, struct ws_flow *flow, unsign
 /* Tells the gaps that came before the file was there. */
 void ws_stream_sidecar_pending(struct stream_sink *ss, struct ws_flow *flow, unsigned dir,
                                struct stream_dir *d);
+
+/* Counts a piece of stream data for the connection's metadata. */
+void ws_stream_metadata_note(struct stream_sink *ss, struct ws_flow *flow, unsigned dir,
+                             uint32_t len, const struct ws_tcp_meta *meta);
+
+/* Writes the metadata file of a connection that ends. */
+void ws_stream_metadata_write(struct stream_sink *ss, struct ws_flow *flow);
 
 #endif

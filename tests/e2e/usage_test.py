@@ -90,7 +90,9 @@ class Outputs(e2e.Case):
         refused("extract", sample, "-o", "", says="name")
         refused("extract", sample, "-o", self.path("x.pcap.gz"), says="x.pcap.gz")
         refused("extract", sample, "-o", self.path(""), says="file")
-        refused("streams", sample, "-o", "-", says="directory")
+        refused("streams", sample, "-o", "-", "--format", "pcap", says="standard output")
+        refused("streams", sample, "-o", "-", "--metadata", "text", says="--metadata-dir")
+        refused("streams", sample, "-o", self.path("x"), "--joined", "--separate", says="opposites")
         refused("flows", sample, "--flow", "1", "--one-way", says="one-way")
         for template in ("../%A%a%B%b", "/x/%A%a%B%b", "%A%a%B%b/", "x/./%A%a%B%b", ".."):
             refused("streams", sample, "-o", out, "--template", template, says=template)

@@ -91,9 +91,9 @@ static void our_letters(void **state)
           "20010909014640-TCP-10.0.0.1.1234-10.0.0.2.80.txt");
     check("%_A->%_6a", &v, 0, " 10.  0.  0.  1->  1234");
     v.proto = 58;
-    check("%P", &v, 0, "ICMP6");
+    check("%P", &v, 0, "IPV6-ICMP");
     v.proto = 254;
-    check("%P", &v, 0, "IP254");
+    check("%P", &v, 0, "IP(254)");
 }
 
 static void uses_and_completeness(void **state)

@@ -130,7 +130,7 @@ static bool make_room(struct stream_report *rep)
     return true;
 }
 
-void stream_report_closed(void *user, const struct ws_stream_record *rec)
+uint64_t stream_report_closed(void *user, const struct ws_stream_record *rec)
 {
     struct stream_report *rep = user;
     struct ws_text t;
@@ -141,7 +141,7 @@ void stream_report_closed(void *user, const struct ws_stream_record *rec)
     rep->gaps += rec->gaps[0] + rec->gaps[1];
     rep->gap_bytes += rec->gap_bytes[0] + rec->gap_bytes[1];
     if (!rep->line)
-        return;
+        return 0;
     if (make_room(rep)) {
         ws_text_init(&t, rep->buf, LINE_MAX_BYTES);
         stream_json(&t, rec, rep->text_bytes < STREAM_REPORT_BYTES);
@@ -149,10 +149,11 @@ void stream_report_closed(void *user, const struct ws_stream_record *rec)
     }
     if (!text) {
         rep->lost++;
-        return;
+        return 0;
     }
     rep->text_bytes += t.len;
     rep->line[rep->n++] = (struct stream_line){rec->flow->first_ordinal[rec->dir], text};
+    return 0;
 }
 
 static int by_ordinal(const void *a, const void *b)

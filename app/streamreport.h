@@ -38,7 +38,7 @@ int stream_report_init(struct stream_report *rep, uint64_t lines_max);
 void stream_report_fini(struct stream_report *rep);
 
 /* ws_sink_stream_config.closed; user is the worker's struct stream_report. */
-void stream_report_closed(void *user, const struct ws_stream_record *rec);
+uint64_t stream_report_closed(void *user, const struct ws_stream_record *rec);
 
 /* Prints the lines of all workers in order of first packets. 0 or exit code. */
 int stream_report_print(struct run *r, const struct flow_list *flows);

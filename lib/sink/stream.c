@@ -381,11 +381,13 @@ static void trailing_gaps(struct stream_sink *ss, struct ws_flow *flow, struct s
     }
 }
 
-static void report(struct stream_sink *ss, struct ws_flow *flow, unsigned dir,
-                   struct stream_flow *a, struct stream_file *f)
+/* Tells that a file is over; the tag of its close. */
+static uint64_t report(struct stream_sink *ss, struct ws_flow *flow, unsigned dir,
+                       struct stream_flow *a, struct stream_file *f, enum ws_flow_cause cause)
 {
     struct ws_stream_record r = {
         .path = ss->path,
+        .cause = cause,
         .flow = flow,
         .dir = ss->joined ? flow->orig : dir,
         .joined = ss->joined,
@@ -410,8 +412,9 @@ static void report(struct stream_sink *ss, struct ws_flow *flow, unsigned dir,
         if (flow->seen >> d & 1)
             r.last_ts_ns = WS_MAX(r.last_ts_ns, flow->last_ts_ns[d]);
     }
-    if (ws_stream_make_path(ss, flow, r.dir, f, ""))
-        ss->cfg.closed(ss->cfg.user, &r);
+    if (!ws_stream_make_path(ss, flow, r.dir, f, ""))
+        return 0;
+    return ss->cfg.closed(ss->cfg.user, &r);
 }
 
 static void on_close(struct ws_sink *s, struct ws_flow *flow, const struct ws_tcp_conn *tcp,
@@ -420,7 +423,6 @@ static void on_close(struct ws_sink *s, struct ws_flow *flow, const struct ws_tc
     struct stream_sink *ss = (struct stream_sink *)s;
     struct stream_flow *a = ws_stream_area(ss, flow);
     (void)tcp;
-    (void)cause;
     if (ss->cfg.format >= WS_STREAM_PLAIN && ss->cfg.format < WS_STREAM_PCAP)
         trailing_gaps(ss, flow, a);
     if (ss->meta_off && flow->selected && flow->seen && wants_proto(ss, flow->key.proto))
@@ -430,13 +432,11 @@ static void on_close(struct ws_sink *s, struct ws_flow *flow, const struct ws_tc
         unsigned dir = ss->joined ? flow->orig : d;
         if (!f->id || ss->cfg.merged)
             continue;
-        uint64_t tag = ws_flow_first_ordinal(flow);
+        uint64_t tag = ss->cfg.closed ? report(ss, flow, dir, a, f, cause) : 0;
         ws_stream_close_file(ss, f->id, f->pos, ws_stream_first_ts(ss, flow, dir), tag);
         if (ss->sidecar_off && ws_stream_sidecar_of(ss, flow, d)->id)
             ws_stream_close_file(ss, ws_stream_sidecar_of(ss, flow, d)->id, UINT64_MAX, INT64_MIN,
-                                 tag);
-        if (ss->cfg.closed)
-            report(ss, flow, dir, a, f);
+                                 0);
         f->id = 0;
     }
     if (ss->gaps_off)

@@ -33,6 +33,8 @@ struct ws_stream_gap {
 /* What becomes of a finished stream file; path and flow are borrowed for the call. */
 struct ws_stream_record {
     const char *path; /* relative to the output's directory */
+    enum ws_flow_cause cause; /* why the flow ended; of no meaning when it goes on */
+    bool goes_on; /* only this file is over: the direction continues in another one */
     const struct ws_flow *flow;
     unsigned dir; /* direction in the file; both: the originator's, joined is set */
     bool joined;
@@ -75,8 +77,9 @@ struct ws_sink_stream_config {
     /* Zeroed memory for the name table, not given back; NULL = calloc. */
     void *(*alloc)(void *user, size_t bytes);
     void *alloc_user;
-    /* Told of each finished file, on the worker's thread; may be NULL. */
-    void (*closed)(void *user, const struct ws_stream_record *rec);
+    /* Told of each finished file just before it is closed, on the worker's thread. What it returns is the tag
+     * that the output's on_closed() gets for this file. May be NULL: 0. Sidecars have 0 too. */
+    uint64_t (*closed)(void *user, const struct ws_stream_record *rec);
     void *user;
 };
 

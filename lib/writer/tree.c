@@ -434,10 +434,13 @@ static void op_close(struct ws_channel *ch, const struct ws_op *op, const uint8_
     struct ws_wfile *f = ws_idmap_take(&ch->files, op->id);
     int64_t mtime_ns;
     uint64_t tag;
-    if (!f)
-        return;
     memcpy(&mtime_ns, payload, sizeof(mtime_ns));
     memcpy(&tag, payload + sizeof(mtime_ns), sizeof(tag));
+    if (!f) { /* no memory at its open: who waits for the tag gets an answer all the same */
+        if (ch->out->cfg.on_closed)
+            ch->out->cfg.on_closed(ch->out->cfg.user, "", tag, -ENOMEM);
+        return;
+    }
     file_close(f, op->off, mtime_ns, tag);
 }
 

@@ -128,12 +128,12 @@ static struct ws_stream_record last_record;
 static char last_path[256];
 static unsigned records;
 
-static void on_record(void *user, const struct ws_stream_record *rec)
+static uint64_t on_record(void *user, const struct ws_stream_record *rec)
 {
     (void)user;
     last_record = *rec;
     snprintf(last_path, sizeof(last_path), "%s", rec->path);
-    records++;
+    return ++records;
 }
 
 static void name_counters(void **state)
@@ -160,6 +160,7 @@ static void name_counters(void **state)
     assert_int_equal(last_record.data_bytes[1], 1);
     assert_int_equal(last_record.first_ts_ns, RIG_T0 + 1000000);
     rig_finish(&r);
+    assert_int_equal(r.bed.closed_tag, 3); /* what the callback said of the last file */
     bed_expect(in_out(&r, B), "0", 1);
     bed_expect(in_out(&r, B "c1"), "2", 1);
     bed_expect(in_out(&r, A), "x", 1);

@@ -71,10 +71,39 @@ static const char *read_port(const char *s, uint16_t *port)
 
 /* --- ports ------------------------------------------------------------------------------------ */
 
+/* Skips "PROTO," of a protocol with ports. Returns what follows, or NULL when the name is none. */
+static const char *read_port_proto(const char *text, uint8_t *proto)
+{
+    static const struct {
+        const char *name;
+        uint8_t proto;
+    } known[] = {{"tcp", IPPROTO_TCP},
+                 {"udp", IPPROTO_UDP},
+                 {"udplite", IPPROTO_UDPLITE},
+                 {"dccp", IPPROTO_DCCP},
+                 {"sctp", IPPROTO_SCTP}};
+    const char *comma = strchr(text, ',');
+    *proto = 0;
+    if (!comma)
+        return text;
+    size_t len = (size_t)(comma - text);
+    for (size_t i = 0; i < WS_ARRAY_SIZE(known); i++) {
+        if (strlen(known[i].name) == len && memcmp(text, known[i].name, len) == 0) {
+            *proto = known[i].proto;
+            return comma + 1;
+        }
+    }
+    return NULL;
+}
+
 int ws_select_parse_port(struct ws_select_port *port, const char *text, char *err, size_t err_len)
 {
     uint16_t lo = 0, hi;
-    const char *s = read_port(text, &lo);
+    uint8_t proto;
+    const char *s = read_port_proto(text, &proto);
+    if (!s)
+        return refuse(err, err_len, text, "no protocol with ports: tcp, udp, udplite, dccp or sctp");
+    s = read_port(s, &lo);
     hi = lo;
     if (s && *s == '-')
         s = read_port(s + 1, &hi);
@@ -82,7 +111,7 @@ int ws_select_parse_port(struct ws_select_port *port, const char *text, char *er
         return refuse(err, err_len, text, "not a port or range of ports LO-HI, each 0 to 65535");
     if (lo > hi)
         return refuse(err, err_len, text, "the range ends before it begins");
-    *port = (struct ws_select_port){.lo = lo, .hi = hi};
+    *port = (struct ws_select_port){.lo = lo, .hi = hi, .proto = proto};
     return 0;
 }
 

@@ -107,10 +107,23 @@ static unsigned flow_dirs(const struct ws_select *s, uint64_t first_ordinal)
     return lo < s->n_flow && s->flow_ordinal[lo] == first_ordinal ? s->flow_dirs[lo] & BOTH : 0;
 }
 
+/* What any one kind of selection wants, when they are alternatives. */
+static unsigned any_kind(const struct ws_select *s, const struct ws_key *key,
+                         uint64_t first_ordinal)
+{
+    if (!(s->n_port | s->n_host | s->n_tuple | s->n_community_id) && !s->by_flow)
+        return BOTH;
+    if (any_port(s->port, s->n_port, key) || any_host(s, key) || any_community_id(s, key))
+        return BOTH;
+    return tuple_dirs(s, key) | (s->by_flow ? flow_dirs(s, first_ordinal) : 0);
+}
+
 unsigned ws_select_flow(const struct ws_select *s, const struct ws_key *key, uint64_t first_ordinal)
 {
     if (ws_select_flows_all(s))
         return BOTH;
+    if (s->any)
+        return any_port(s->port_not, s->n_port_not, key) ? 0 : any_kind(s, key, first_ordinal);
     if (any_port(s->port_not, s->n_port_not, key) ||
         (s->n_port && !any_port(s->port, s->n_port, key)) || (s->n_host && !any_host(s, key)))
         return 0;

@@ -37,12 +37,13 @@ struct ws_select {
     const uint8_t *flow_dirs;     /* bit d: direction d chosen; same length */
     unsigned n_flow;
     bool by_flow; /* --flow was given (n_flow may be 0: none found) */
+    bool any;     /* kinds: or, in place of and; not against port_not */
 };
 
 void ws_select_init(struct ws_select *s);
 
 /* Parsers of the option values; the list is unchanged unless they succeed. 0 or -EINVAL with a line
- * in err. LO[-HI]; ADDR[/N] (also a.b.c.d/m.m.m.m); "proto,src:port,dst:port" with [v6];
+ * in err. [PROTO,]LO[-HI]; ADDR[/N] (also a.b.c.d/m.m.m.m); "proto,src:port,dst:port" with [v6];
  * "1:base64". Times: epoch seconds with fraction, or ISO 8601
  * "2026-01-02T03:04:05.123456789[Z|+hh:mm]" (UTC without zone). A protocol without ports has tuples
  * "proto,src,dst". Host bits beyond a prefix are ignored. */
@@ -51,7 +52,7 @@ int ws_select_add_port_not(struct ws_select *s, const char *text, char *err, siz
 int ws_select_add_host(struct ws_select *s, const char *text, char *err, size_t err_len);
 int ws_select_add_tuple(struct ws_select *s, const char *text, char *err, size_t err_len);
 int ws_select_add_community_id(struct ws_select *s, const char *text, char *err, size_t err_len);
-/* One port range, protocol 0, for callers that set the protocol and add it themselves. */
+/* One range of ports, for callers that add it themselves. */
 int ws_select_parse_port(struct ws_select_port *port, const char *text, char *err, size_t err_len);
 int ws_select_time(const char *text, int64_t *ns, char *err, size_t err_len);
 

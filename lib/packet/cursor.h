@@ -130,8 +130,11 @@ static inline void ws_cursor_key(struct ws_cursor *c, uint8_t proto, uint16_t sp
         memcpy(k->mac[dir], p->mac_src, 6);
         memcpy(k->mac[dir ^ 1], p->mac_dst, 6);
     }
-    if (WS_UNLIKELY(c->cfg->key_device))
+    if (WS_UNLIKELY(c->cfg->key_device)) {
         k->device = p->device;
+        if (c->cfg->device_vlan && p->vlan_tci & 0xfff)
+            k->device = (p->device & 0xffff0000u) | (p->vlan_tci & 0xfffu);
+    }
     k->port[dir] = sport;
     k->port[dir ^ 1] = dport;
     k->ip_version = c->version;

@@ -28,6 +28,7 @@ struct ws_decode_config {
     bool key_vlan;       /* VIDs are part of the key (default true; false for asymmetric VLANs) */
     bool key_mac;        /* MAC addresses are part of the key (pcap_flow) */
     bool key_device;     /* the packet's device id is part of the key (pcap_flow) */
+    bool device_vlan;    /* ... and its low 16 bits are the outer VID of a tagged frame */
     bool tunnels;        /* look into tunnels (default true) */
     bool verify_l4;      /* compute TCP/UDP checksums and set WS_PKT_BAD_L4_SUM */
     uint8_t depth_max;   /* tunnels and nested datagrams (default 8) */

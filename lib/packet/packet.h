@@ -93,7 +93,8 @@ struct ws_packet {
     uint8_t dir;         /* 0: sent by key endpoint 0, 1: by endpoint 1 */
     uint8_t tcp_flags;
     uint8_t frag_more;   /* MF bit */
-    uint32_t device;     /* set by the source: port number; may be rewritten from a trailer */
+    uint32_t device;     /* device id in the low, its port in the high 16 bits; the source sets the
+                            number of its port as id; a trailer may rewrite both */
 
     struct ws_key key;
 

@@ -243,10 +243,10 @@ void ws_deliver_rebase(struct ws_tcp_ctx *x, unsigned dir, uint64_t base)
         ws_deliver_drain(x, dir);
 }
 
-void ws_deliver_flush(struct ws_tcp_ctx *x, unsigned dir, enum ws_gap_cause cause)
+void ws_deliver_flush(struct ws_tcp_ctx *x, unsigned dir, uint64_t to, enum ws_gap_cause cause)
 {
     struct ws_tcp_dir *d = &x->c->dir[dir];
-    while (d->head) {
+    while (d->head && ws_held_node(&x->t->pool, d->head)->pos < to) {
         ws_deliver_gap(x, dir, ws_held_node(&x->t->pool, d->head)->pos, cause);
         ws_deliver_drain(x, dir);
     }

@@ -182,7 +182,7 @@ void ws_missing_forget(struct ws_tcp *t, const struct ws_tcp_conn *c);
 /* Drops what is held at and beyond from; its bytes go to counter id. */
 void ws_deliver_drop_from(struct ws_tcp *t, struct ws_tcp_dir *d, uint64_t from,
                           enum ws_counter id);
-/* Delivers everything held, with gaps of that cause. */
-void ws_deliver_flush(struct ws_tcp_ctx *x, unsigned dir, enum ws_gap_cause cause);
+/* Delivers what is held and begins below to, and what follows it without a hole, with gaps of that cause. */
+void ws_deliver_flush(struct ws_tcp_ctx *x, unsigned dir, uint64_t to, enum ws_gap_cause cause);
 
 #endif

@@ -65,15 +65,15 @@ static bool far_segment(struct ws_tcp_ctx *x, unsigned dir, uint64_t *pos)
         x->c->state == WS_TCP_CLOSED)
         return false;
     d->far_count = 0;
-    if (d->flags & DIR_HOLD)
-        ws_deliver_start(x, dir);
     if (*pos < d->next)
         *pos += UINT64_C(1) << 32; /* more than 2 GiB ahead */
+    if (d->flags & DIR_HOLD) /* may move next beyond pos, which is no jump then */
+        ws_deliver_start(x, dir);
     if (x->t->cfg.want & WS_TCP_TRACK) {
-        ws_deliver_flush(x, dir, WS_GAP_NEVER_SEEN);
+        ws_deliver_flush(x, dir, *pos, WS_GAP_NEVER_SEEN);
         ws_deliver_gap(x, dir, *pos, WS_GAP_NEVER_SEEN);
     } else {
-        d->next = *pos;
+        d->next = WS_MAX(d->next, *pos);
     }
     return true;
 }
@@ -96,7 +96,7 @@ static void take_payload(struct ws_tcp_ctx *x, unsigned dir, uint32_t seq, bool 
     struct ws_tcp_conn *c = x->c;
     struct ws_tcp_dir *d = &c->dir[dir];
     const struct ws_tcp_segment *s = x->seg;
-    const bool hold = d->flags & DIR_HOLD, track = t->cfg.want & WS_TCP_TRACK;
+    const bool track = t->cfg.want & WS_TCP_TRACK;
     uint32_t len = ws_tcp_captured(s);
     uint64_t pos = ws_seq_extend(d->seq0, d->next, seq), end = pos + s->wire_len;
     uint64_t reach = ws_tcp_reach(t, c, dir);
@@ -109,6 +109,7 @@ static void take_payload(struct ws_tcp_ctx *x, unsigned dir, uint32_t seq, bool 
         }
         end = pos + s->wire_len;
     }
+    const bool hold = d->flags & DIR_HOLD; /* a far segment ends the hold */
     d->far_count = 0;
 
     /* A keep-alive repeats the last byte with any value (RFC 9293 section 3.8.4); also at the ISN.
@@ -314,7 +315,7 @@ void ws_tcp_close(struct ws_tcp *t, struct ws_tcp_conn *c, void *flow, enum ws_g
         if (d->flags & DIR_HOLD)
             ws_deliver_start(&x, dir);
         ws_deliver_drain(&x, dir);
-        ws_deliver_flush(&x, dir, cause);
+        ws_deliver_flush(&x, dir, UINT64_MAX, cause);
         /* beyond the last byte seen only a FIN tells of a hole: an ACK or a RST may count it too */
         if (d->flags & DIR_FIN && t->cfg.want & WS_TCP_TRACK)
             ws_deliver_gap(&x, dir, d->fin, cause);

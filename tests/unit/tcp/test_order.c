@@ -305,6 +305,22 @@ CASE(c61_a_burst_of_strays_is_not_the_stream)
     rig_expect(r, 0, "abcdef");
 }
 
+CASE(c61_strays_near_a_stream_that_waits)
+{
+    /* a direction begun midstream still waits for lower bytes, when a run of segments that acknowledge nothing
+     * near ends the wait; they lie in what was held: no jump, and nothing comes twice */
+    r->cfg.midstream_ns = INT64_MAX / 2;
+    rig_restart(r);
+    S(r, 1, "S", 5000, 0, "");
+    S(r, 0, "A", 1000, 5001, "abc");
+    S(r, 0, "A", 1005, 5001, "fg");
+    for (unsigned i = 0; i < 20; i++)
+        S(r, 0, "A", 1001, 900000000, "BCD");
+    rig_close(r);
+    rig_expect(r, 0, "abcD.fg");
+    assert_int_equal(r->stream[0].gap_bytes, 1);
+}
+
 static void wrap(struct rig *r, uint32_t isn)
 {
     rig_open(r, isn, 5000);
@@ -620,6 +636,7 @@ int main(void)
         cmocka_unit_test(c61_two_sequence_spaces),
         cmocka_unit_test(c61_the_stream_really_went_there),
         cmocka_unit_test(c61_a_burst_of_strays_is_not_the_stream),
+        cmocka_unit_test(c61_strays_near_a_stream_that_waits),
         cmocka_unit_test(c62_isn_fffffff0),
         cmocka_unit_test(c63_isn_fffffffe),
         cmocka_unit_test(c64_isn_ffffffff),

@@ -4,8 +4,12 @@
 
 #include <string.h>
 
+#include "app/compat_pcap2conn.h"
+
 /* A row each, in the order of the alphabet. */
 const struct front_end front_ends[] = {
+    {"pcap2conn", NULL, compat_pcap2conn_usage, compat_pcap2conn_summary, compat_pcap2conn, compat_pcap2conn_table,
+     compat_pcap2conn_manual},
     {NULL, NULL, NULL, NULL, NULL, NULL, NULL},
 };
 

@@ -62,6 +62,7 @@ int run_open_files(struct run *r)
         .packet_max = r->o->packet_max,
         .stable = r->ec.workers > 1,
         .chunks = r->ec.workers > 1 ? STEERED_CHUNKS : DIRECT_CHUNKS,
+        .begins = r->file_begins,
     };
     if (r->o->input.n == 0) {
         fprintf(stderr, "wirespool %s: no input file (see wirespool %s --help)\n", r->name,

@@ -158,7 +158,7 @@ static char *join_words(int n, char **word)
     return text;
 }
 
-static void set_defaults(struct options *o)
+void options_defaults(struct options *o)
 {
     memset(o, 0, sizeof(*o));
     o->workers = 1;
@@ -177,7 +177,7 @@ int options_parse(struct options *o, enum command cmd, const char *name, int arg
     char err[256];
     int rest;
 
-    set_defaults(o);
+    options_defaults(o);
     if (ws_opts_parse(options_table, cmd, argc, (const char *const *)argv, o, &o->input, &rest, err, sizeof(err)) < 0) {
         fprintf(stderr, "wirespool %s: %s (see wirespool %s --help)\n", name, err, name);
         return 2;

@@ -71,6 +71,9 @@ struct options {
 
 extern const struct ws_opt options_table[];
 
+/* What holds where nothing was given. */
+void options_defaults(struct options *o);
+
 /* Parses a command's words (argv[0] is the command). 0, or exit code 2 with the message printed. */
 int options_parse(struct options *o, enum command cmd, const char *name, int argc, char **argv);
 void options_free(struct options *o);

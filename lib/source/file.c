@@ -55,6 +55,8 @@ static int open_file(struct ws_file *f, char *err, size_t err_len)
     int r = ws_input_open(&f->in, path, err, err_len);
     if (r)
         return r == -ENODATA ? -EINVAL : r; /* an empty file is as little a capture as text */
+    if (f->begins)
+        f->begins(f->begins_user, path);
     f->state = WS_FILE_HEADER;
     f->read = 0;
     f->skip = 0;
@@ -342,6 +344,8 @@ static int set_up(struct ws_file *f, const struct ws_file_config *cfg)
     f->base.can_wait = true;
     f->base.stable = cfg->stable;
     f->base.bytes_total = total_size(cfg);
+    f->begins = cfg->begins;
+    f->begins_user = cfg->begins_user;
     f->path = cfg->path;
     f->n_path = cfg->n_path;
     f->left = cfg->packet_max ? cfg->packet_max : UINT64_MAX;

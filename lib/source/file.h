@@ -17,6 +17,9 @@ struct ws_file_config {
     uint64_t packet_max;       /* stop after so many packets; 0 = all (counted before filters) */
     uint32_t packet_bytes_max; /* longest packet believed (default 256 KiB; more = damaged) */
     bool stable;               /* packets are steered: keep chunks until released */
+    /* Told when the reading of a path begins, on the thread that reads (the first: in ws_file_open()). May be NULL. */
+    void (*begins)(void *user, const char *path);
+    void *begins_user;
     /* Chunk memory, given once in one piece and never given back to alloc; NULL = C library. */
     void *(*alloc)(void *user, size_t bytes);
     void *alloc_user;

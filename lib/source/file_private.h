@@ -57,6 +57,8 @@ struct ws_file {
     uint64_t read; /* plain bytes of it read so far, the unread ones included */
     struct ws_input *in;
     const char *name;
+    void (*begins)(void *user, const char *path);
+    void *begins_user;
     struct ws_file_ng ng;
     /* all files */
     struct ws_ifaces ifaces;

@@ -2,6 +2,7 @@
 /* A kernel interface as a source, through libpcap. */
 #include "source/live.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <pcap/pcap.h>
@@ -259,6 +260,35 @@ int ws_live_open(struct ws_source **s, const struct ws_live_config *cfg, char *e
     }
     *s = &l->base;
     return 0;
+}
+
+/* The first IPv4 address of a device as text, or NULL. */
+static const char *ipv4_of(const pcap_if_t *d, char buf[INET_ADDRSTRLEN])
+{
+    for (const pcap_addr_t *a = d->addresses; a; a = a->next) {
+        struct sockaddr_in in;
+        if (!a->addr || a->addr->sa_family != AF_INET)
+            continue;
+        memcpy(&in, a->addr, sizeof(in));
+        return inet_ntop(AF_INET, &in.sin_addr, buf, INET_ADDRSTRLEN);
+    }
+    return NULL;
+}
+
+int ws_live_each(bool (*each)(void *user, const char *name, const char *ipv4), void *user, char *err,
+                 size_t err_len)
+{
+    char text[PCAP_ERRBUF_SIZE], addr[INET_ADDRSTRLEN];
+    pcap_if_t *all;
+    int found = 0;
+    if (pcap_findalldevs(&all, text) != 0) {
+        snprintf(err, err_len, "list of interfaces: %s", text);
+        return -EIO;
+    }
+    for (const pcap_if_t *d = all; d && !found; d = d->next)
+        found = each(user, d->name, ipv4_of(d, addr));
+    pcap_freealldevs(all);
+    return found;
 }
 
 static void print_device(unsigned number, const pcap_if_t *d)

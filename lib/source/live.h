@@ -17,6 +17,10 @@ struct ws_live_config {
 /* -errno and one line in err (-EPERM says which capability is missing). */
 int ws_live_open(struct ws_source **s, const struct ws_live_config *cfg, char *err, size_t err_len);
 
+/* Tells of each of libpcap's devices: its name and its first IPv4 address as text, NULL when it has none (both valid for the
+ * call), until each returns true. 1 when one did, 0, or -errno with a line in err. */
+int ws_live_each(bool (*each)(void *user, const char *name, const char *ipv4), void *user, char *err, size_t err_len);
+
 /* Prints libpcap's devices, one a line "N. name (description) [flags]". 0 or -errno. */
 int ws_live_list(void);
 

@@ -70,6 +70,5 @@ void ws_stream_metadata_write(struct stream_sink *ss, struct ws_flow *flow)
     if (!id || ws_channel_file_write(ss->cfg.channel, id, 0, &piece, 1) != 0)
         ws_count(ss->base.counters, WS_C_SHED_BLOCK_BYTES, t.len);
     if (id)
-        ws_stream_close_file(ss, id, t.len, ws_stream_first_ts(ss, flow, flow->orig),
-                             ws_flow_first_ordinal(flow));
+        ws_stream_close_file(ss, id, t.len, ws_stream_first_ts(ss, flow, flow->orig), 0);
 }

@@ -125,7 +125,7 @@ int first_pass_run(struct first_pass *fp, const struct options *o)
 
     memset(fp, 0, sizeof(*fp));
     all.filter = NULL;
-    all.port.n = all.host.n = all.tuple.n = all.community_id.n = 0;
+    all.port.n = all.host.n = all.tuple.n = all.community_id.n = all.not_port.n = 0;
     all.after = all.before = NULL;
     all.stats = false;
     all.stats_json = NULL;

@@ -19,6 +19,9 @@ enum command {
 
 enum stream_format { FORMAT_RAW, FORMAT_HEADERS, FORMAT_HEADERS32, FORMAT_CHUNKS, FORMAT_JSON, FORMAT_PCAP };
 
+/* Values of --trailer. */
+enum trailer_kind { TRAILER_NONE, TRAILER_METAMAKO, TRAILER_METAMAKO_DOUBLE };
+
 /* A number that was not given. */
 #define WS_UNSET UINT64_MAX
 
@@ -60,6 +63,13 @@ struct options {
     uint64_t records_max, flows_max, held_max, dir_held_max, jump_max, frag_max;
     int64_t idle_timeout, frag_timeout;
     bool verify_checksums, no_tunnels, no_vlan_key;
+
+    /* identity of flows and choice of streams, as pcap_flow has them */
+    struct ws_opt_list not_port, cpu;
+    bool key_mac, key_device, device_vlan, per_tuple, tcp_udp_only, any_kind, udp_header;
+    int trailer;
+    const char *trailer_offset;
+    uint64_t size_min;
 
     /* live */
     struct ws_opt_list dev, iface;

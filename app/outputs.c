@@ -497,6 +497,9 @@ static int make_stream_sink(struct run *r, unsigned worker, struct ws_sink **s)
         .metadata = merged_streams(r) ? WS_STREAM_NO_METADATA : metadata_kind(r),
         .json_ns = r->o->json_ns,
         .missing_text = r->o->missing_text,
+        .size_min = r->o->size_min,
+        .udp_header = r->o->udp_header,
+        .key_macs = r->o->key_mac,
         .file_flags = r->o->part ? WS_FILE_PART : 0,
         .gaps_skip = r->o->gaps == 1,
         .gaps_holes = r->o->gaps == 0,
@@ -543,7 +546,7 @@ static int make_flow_lines_sink(struct run *r, unsigned worker, struct ws_sink *
     struct ws_sink_record_live_config lc = {
         .channel = ws_output_channel(r->out.flows, worker),
         .format = WS_RECORD_JSON,
-        .lengths = true,
+        .lengths = !r->o->per_tuple,
         .ip_bytes = true,
         .selected_only = true,
         .community_id = ws_community_id,
@@ -555,7 +558,7 @@ static int make_record_sink(struct run *r, unsigned worker, struct ws_sink **s)
 {
     struct ws_sink_record_config rc = {
         .records_max = r->o->records_max,
-        .lengths = r->out.record_lengths,
+        .lengths = r->out.record_lengths && !r->o->per_tuple, /* of a connection */
         .ip_bytes = r->o->json || r->o->csv,
     };
     int code = ws_sink_record_create(s, &rc);

@@ -3,6 +3,7 @@
 #include "app/plan.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,15 +59,57 @@ static int plan_select(struct ws_select *s, const struct options *o)
     int rc;
     ws_select_init(s);
     if ((rc = add_all(&o->port, s, "port", ws_select_add_port)) ||
+        (rc = add_all(&o->not_port, s, "not-port", ws_select_add_port_not)) ||
         (rc = add_all(&o->host, s, "host", ws_select_add_host)) ||
         (rc = add_all(&o->tuple, s, "tuple", ws_select_add_tuple)) ||
         (rc = add_all(&o->community_id, s, "community-id", ws_select_add_community_id)) ||
         (rc = plan_time(o->after, "after", &s->after_ns)) ||
         (rc = plan_time(o->before, "before", &s->before_ns)))
         return rc;
+    s->any = o->any_kind;
     for (unsigned i = 0; o->one_way && i < s->n_tuple; i++)
         s->tuple[i].one_way = true;
     return 0;
+}
+
+static int plan_trailer(struct ws_trailer_config *t, const struct options *o)
+{
+    static const enum ws_trailer_kind kinds[] = {
+        [TRAILER_NONE] = WS_TRAILER_NONE,
+        [TRAILER_METAMAKO] = WS_TRAILER_METAMAKO,
+        [TRAILER_METAMAKO_DOUBLE] = WS_TRAILER_METAMAKO_DOUBLE,
+    };
+    char *end;
+    t->kind = kinds[o->trailer];
+    if (!o->trailer_offset)
+        return 0;
+    long off = strtol(o->trailer_offset, &end, 10);
+    if (!*o->trailer_offset || *end || off < -65536 || off > 4)
+        return usage("--trailer-offset: a number of bytes, -65536 to 4");
+    t->offset_known = true;
+    t->offset = (int32_t)off;
+    return 0;
+}
+
+/* Keeps the process, and so all its threads to come, on the CPUs of --cpu. */
+static int plan_cpus(const struct options *o)
+{
+    cpu_set_t set;
+    uint64_t cpu;
+    if (!o->cpu.n)
+        return 0;
+    CPU_ZERO(&set);
+    for (unsigned i = 0; i < o->cpu.n; i++) {
+        if (ws_parse_u64(o->cpu.item[i], &cpu) < 0 || cpu >= CPU_SETSIZE) {
+            fprintf(stderr, "wirespool: --cpu %s: no number of a CPU\n", o->cpu.item[i]);
+            return 2;
+        }
+        CPU_SET((size_t)cpu, &set);
+    }
+    if (sched_setaffinity(0, sizeof(set), &set) == 0)
+        return 0;
+    fprintf(stderr, "wirespool: --cpu: %s\n", errno == EINVAL ? "no such CPU here" : strerror(errno));
+    return 3;
 }
 
 int plan_engine(struct ws_engine_config *cfg, const struct options *o, enum command cmd)
@@ -80,12 +123,22 @@ int plan_engine(struct ws_engine_config *cfg, const struct options *o, enum comm
         return usage("--workers: 1 to 64");
     if (o->writers < 1 || o->writers > WS_WRITERS_MAX)
         return usage("--writers: 1 to 16");
+    if ((rc = plan_cpus(o)))
+        return rc;
     cfg->workers = (unsigned)o->workers;
 
     cfg->decode = ws_decode_defaults;
     cfg->decode.key_vlan = !o->no_vlan_key;
     cfg->decode.tunnels = !o->no_tunnels;
     cfg->decode.verify_l4 = true; /* counted always; refused with --verify-checksums */
+
+    cfg->decode.key_mac = o->key_mac;
+    cfg->decode.key_device = o->key_device;
+    cfg->decode.device_vlan = o->device_vlan;
+    cfg->tcp_udp_only = o->tcp_udp_only;
+    cfg->per_tuple = o->per_tuple;
+    if ((rc = plan_trailer(&cfg->trailer, o)))
+        return rc;
 
     cfg->frag.datagrams_max = 4096;
     cfg->frag.bytes_max = o->frag_max ? (uint32_t)WS_MIN(o->frag_max, UINT64_C(0xf0000000))
@@ -100,10 +153,15 @@ int plan_engine(struct ws_engine_config *cfg, const struct options *o, enum comm
     cfg->flow.flows_max = (uint32_t)flows_max;
     cfg->flow.seed = random_seed();
     int64_t idle = o->idle_timeout;
+    if (o->per_tuple && idle)
+        return usage("--per-tuple: a flow never ends, also not by --idle-timeout");
     cfg->flow.timeout_ns[WS_FLOW_UNANSWERED] = idle ? idle : 120 * NS_PER_S;
     cfg->flow.timeout_ns[WS_FLOW_CLOSED] = idle ? idle : 120 * NS_PER_S;
     cfg->flow.timeout_ns[WS_FLOW_ANSWERED] = idle ? idle : 120 * NS_PER_S;
     cfg->flow.timeout_ns[WS_FLOW_ESTABLISHED] = idle ? idle : 3600 * NS_PER_S;
+
+    if (o->per_tuple)
+        memset(cfg->flow.timeout_ns, 0, sizeof(cfg->flow.timeout_ns));
 
     cfg->tcp = ws_tcp_defaults;
     cfg->tcp.seed = (uint32_t)random_seed();

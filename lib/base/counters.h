@@ -22,7 +22,8 @@
     X(PORT_CHAINED, "port_chained", "packets", "came in several buffers and were copied together") \
     X(PORT_CHAIN_CUT, "port_chain_cut", "packets", "of those, cut: too long for the burst's buffer") \
     X(FILTERED, "filtered", "packets", "rejected by the filter expression or a time range")        \
-    X(NON_FLOW, "non_flow", "packets", "no IP datagram: ARP, STP, ...")                            \
+    X(NON_FLOW, "non_flow", "packets", "no IP datagram: ARP, STP, ...; of a protocol left out by --tcp-udp-only") \
+    X(TRAILER_MISSING, "trailer_missing", "packets", "without the trailer that was asked for: the capture's stamp counts") \
     X(FLOW_PACKETS, "flow_packets", "packets", "counted in a flow")                                \
     X(SHED_STEER, "shed_steer", "packets", "dropped: steering ring or chunk pool full")            \
     X(SHED_OTHER, "shed_other", "packets", "frames of no flow (counted as such) that packet outputs did not get: steering ring full") \
@@ -60,6 +61,7 @@
     X(FLOWS_CLOSED, "flows_closed", "flows", "flows closed for any cause")                         \
     X(FLOWS_IDLE, "flows_idle", "flows", "of those, closed by idle timeout")                       \
     X(FLOWS_REUSED, "flows_reused", "flows", "of those, replaced by a new connection on the tuple") \
+    X(FLOWS_RESTARTED, "flows_restarted", "flows", "new connections that went on with their tuple's flow (--per-tuple)") \
     X(FLOWS_EVICTED_SYN, "flows_evicted_syn", "flows", "evicted unanswered, the table being full") \
     X(FLOWS_EVICTED_CLOSED, "flows_evicted_closed", "flows", "evicted over, kept for late copies, the table being full") \
     X(FLOWS_EVICTED_ANSWERED, "flows_evicted_answered", "flows", "evicted though answered, the table being full") \
@@ -101,6 +103,9 @@
     X(NAME_TABLE_FULL, "name_table_full", "files", "file names made unique by ordinal, the name table being full") \
     X(OUT_LINK_TYPE, "out_link_type", "packets", "not written: a classic pcap file holds one link type") \
     X(OUT_NAME_FAILED, "out_name_failed", "files", "stream files without a usable name")           \
+    X(OUT_SMALL, "out_small", "files", "streams not written, being of --size-min bytes at most")   \
+    X(OUT_SMALL_BYTES, "out_small_bytes", "bytes", "stream bytes of those")                        \
+    X(OUT_REPLACED, "out_replaced", "files", "files that existed and were replaced")               \
     X(OUT_CLOSES_LOST, "out_closes_lost", "files", "stream files whose time was not set: no free block to say that they ended") \
     X(HOLE_BYTES_SKIPPED, "hole_bytes_skipped", "bytes", "gaps left out of stream files instead of written as holes") \
     X(WRITE_BYTES, "write_bytes", "bytes", "bytes that reached files")                             \

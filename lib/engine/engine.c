@@ -234,6 +234,7 @@ static int build_flows(struct ws_engine *e, unsigned index, char *err, size_t er
         .udp = e->cfg.udp,
         .all_ip = e->cfg.all_ip,
         .tcp_off = e->cfg.tcp_off,
+        .per_tuple = e->cfg.per_tuple,
         .verify_checksums = e->cfg.verify_checksums,
     };
     int node = -1;
@@ -285,6 +286,8 @@ static int build_receive(struct ws_engine *e, unsigned thread, struct ws_counter
         .decode = e->cfg.decode,
         .frag = e->cfg.frag,
         .filter_late = e->cfg.filter_late,
+        .tcp_udp_only = e->cfg.tcp_udp_only,
+        .trailer = e->cfg.trailer,
         .select = &e->cfg.select,
         .budget = e->cfg.packet_max ? &e->budget : NULL,
         .clock_ordinals = ws_engine_receive_stages(&e->cfg) > 1,

@@ -16,6 +16,7 @@
 #include "flow/table.h"
 #include "frag/frag.h"
 #include "packet/decode.h"
+#include "packet/trailer.h"
 #include "sink/sink.h"
 #include "source/source.h"
 #include "tcp/tcp.h"
@@ -59,6 +60,9 @@ struct ws_engine_config {
     struct ws_flow_ids ids;            /* ordinal list when known beforehand */
     bool udp, all_ip;  /* payload of UDP / of all other protocols goes to data sinks too */
     bool tcp_off;      /* do not give TCP payload to data sinks */
+    bool per_tuple; /* a later connection of the same tuple goes on with its flow */
+    bool tcp_udp_only; /* packets of other protocols are of no flow, and get no FlowID */
+    struct ws_trailer_config trailer; /* frames carry their time and device behind them */
     bool verify_checksums; /* refuse TCP payload whose checksum is wrong (it is counted in any case) */
 
     bool live;            /* on idle polls time goes on by the system clock */

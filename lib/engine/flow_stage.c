@@ -29,6 +29,7 @@ struct ws_flow_stage {
     bool frames_all;          /* packet sinks take frames of no flow too */
     bool count_ids;
     bool want_udp, want_all_ip, verify_checksums;
+    bool per_tuple;
     bool stale;               /* the table let a flow go during this burst: look up again */
     uint64_t last_ordinal;
     struct ws_counters scratch; /* of tcp_state: its bytes are REFUSED_NO_SINK in the real ledger */
@@ -239,6 +240,20 @@ static void reuse_flow(struct ws_flow_stage *fs, struct ws_flow *f, const struct
     note_first(fs, f, p->dir, p->ordinal, p->ts_ns);
 }
 
+/* The same where flows never end: reassembly begins anew, everything else of the flow goes on. */
+static void restart_flow(struct ws_flow_stage *fs, struct ws_flow *f, bool candidate)
+{
+    struct ws_tcp_conn *c = conn_of(fs, f), old = *c;
+    ws_tcp_close(tcp_of(fs, f), c, f, WS_GAP_NEVER_SEEN);
+    for (unsigned i = 0; i < fs->n_sink; i++)
+        if (fs->sink[i]->ops->restart)
+            fs->sink[i]->ops->restart(fs->sink[i], f);
+    ws_count(fs->counters, WS_C_FLOWS_RESTARTED, 1);
+    memset(c, 0, sizeof(*c));
+    if (candidate)
+        ws_tcp_adopt(tcp_of(fs, f), c, &old);
+}
+
 /* A segment with a wrong checksum: counted; with --verify-checksums it is a frame and no segment. */
 static bool refuse_checksum(struct ws_flow_stage *fs, struct ws_flow *f, const struct ws_packet *p)
 {
@@ -263,7 +278,9 @@ static void tcp_packet(struct ws_flow_stage *fs, struct ws_flow *f, const struct
     fill_segment(&seg, p);
     if (WS_UNLIKELY(p->tcp_flags & WS_TCP_SYN || c->candidate.state)) {
         enum ws_tcp_verdict v = ws_tcp_verdict(c, p->dir, &seg);
-        if (v != WS_TCP_TAKEN)
+        if (v != WS_TCP_TAKEN && fs->per_tuple)
+            restart_flow(fs, f, v == WS_TCP_NEW_CANDIDATE);
+        else if (v != WS_TCP_TAKEN)
             reuse_flow(fs, f, p, v == WS_TCP_NEW_CANDIDATE);
     }
     note_first(fs, f, p->dir, p->ordinal, p->ts_ns);
@@ -485,6 +502,7 @@ struct ws_flow_stage *ws_flow_stage_init(void *mem, const struct ws_flow_stage_c
     fs->want_udp = cfg->udp || cfg->all_ip;
     fs->want_all_ip = cfg->all_ip;
     fs->verify_checksums = cfg->verify_checksums;
+    fs->per_tuple = cfg->per_tuple;
     for (unsigned i = 0; i < cfg->n_sink; i++) {
         fs->sink[i] = cfg->sink[i];
         fs->needs |= cfg->sink[i]->needs;

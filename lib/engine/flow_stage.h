@@ -18,6 +18,7 @@ struct ws_flow_stage_config {
     struct ws_flow_ids *ids;          /* borrowed; counting mode uses this stage's own numbers */
     struct ws_counters *counters;     /* the thread's own; borrowed */
     bool udp, all_ip, tcp_off, verify_checksums;
+    bool per_tuple; /* a new connection on a tuple does not end its flow; flow.timeout_ns is ignored */
 };
 
 struct ws_flow_stage;

@@ -30,6 +30,7 @@ struct ws_receive {
     struct ws_packet_clock clock;
     unsigned polls;
     unsigned n_local;
+    uint32_t trailer_len[WS_BURST_MAX]; /* of the packets of this burst, when trailers are read */
     const struct ws_packet *local[WS_BURST_MAX];
     struct ws_packet pkt[WS_BURST_MAX];
     WS_CACHE_ALIGNED _Atomic uint64_t published;
@@ -192,10 +193,24 @@ static void on_frag_gave_up(void *user, const struct ws_packet *p, uint8_t proto
 static const struct ws_frag_ops frag_ops = {on_frag_frame, on_frag_datagram, on_frag_lost,
                                             on_frag_gave_up};
 
+/* Whether a datagram is of another protocol than TCP and UDP. What a fragment carries is not known where its header names
+ * an extension header or a tunnel. */
+static bool is_other_proto(const struct ws_packet *p)
+{
+    static const uint8_t unknown[] = {0, 4, 41, 43, 44, 47, 51, 60};
+    if (p->key.proto == 6 || p->key.proto == 17)
+        return false;
+    return !(p->flags & WS_PKT_FRAGMENT) || !memchr(unknown, p->key.proto, sizeof(unknown));
+}
+
 /* A decoded packet: of the burst, or a datagram whose bytes are valid for this call only. */
 static void handle_decoded(struct ws_receive *r, struct ws_packet *p, bool burst)
 {
     bool frame = !(p->flags & WS_PKT_DATAGRAM);
+    if (WS_UNLIKELY(r->cfg.tcp_udp_only) && p->status == WS_DECODE_OK && is_other_proto(p)) {
+        p->status = WS_DECODE_NON_IP;
+        p->flags = (p->flags & ~(uint32_t)WS_PKT_FRAGMENT) | WS_PKT_NON_IP;
+    }
     if (WS_LIKELY(p->status == WS_DECODE_OK)) {
         if (WS_LIKELY(!(p->flags & WS_PKT_FRAGMENT))) {
             if (burst)
@@ -228,9 +243,41 @@ static bool passes(struct ws_receive *r, const struct ws_packet *p)
     return !r->cfg.filter || ws_filter_match(r->cfg.filter, p);
 }
 
+/* Takes time and device of the burst's frames from their trailers. */
+static void read_trailers(struct ws_receive *r, unsigned n)
+{
+    struct ws_trailer t;
+    for (unsigned i = 0; i < n; i++) {
+        struct ws_packet *p = &r->pkt[i];
+        r->trailer_len[i] = 0;
+        /* What the snap length cut has no end. */
+        if (p->cap_len < p->wire_len ||
+            !ws_trailer_find(&t, &r->cfg.trailer, p->data, p->cap_len, p->ts_ns)) {
+            ws_count(r->counters, WS_C_TRAILER_MISSING, 1);
+            continue;
+        }
+        p->ts_ns = t.ts_ns;
+        p->device = (uint32_t)t.port << 16 | t.device;
+        r->trailer_len[i] = WS_MIN(t.len, p->wire_len);
+    }
+}
+
+/* Decodes the frame without its trailer, which stays part of the frame in packet outputs. */
+static void decode_frame(struct ws_receive *r, struct ws_packet *p, uint32_t trailer_len)
+{
+    p->cap_len -= trailer_len;
+    p->wire_len -= trailer_len;
+    ws_decode(p, &r->cfg.decode);
+    p->cap_len += trailer_len;
+    p->wire_len += trailer_len;
+}
+
 static void handle_burst(struct ws_receive *r, unsigned n)
 {
     uint64_t bytes = 0, wire = 0;
+    bool trailers = r->cfg.trailer.kind != WS_TRAILER_NONE;
+    if (WS_UNLIKELY(trailers))
+        read_trailers(r, n);
     for (unsigned i = 0; i < n; i++) {
         struct ws_packet *p = &r->pkt[i];
         p->ordinal = r->ordinal++;
@@ -249,7 +296,10 @@ static void handle_burst(struct ws_receive *r, unsigned n)
                 continue;
             p->flags |= WS_PKT_FILTERED;
         }
-        ws_decode(p, &r->cfg.decode);
+        if (WS_UNLIKELY(trailers))
+            decode_frame(r, p, r->trailer_len[i]);
+        else
+            ws_decode(p, &r->cfg.decode);
         if (WS_UNLIKELY(p->flags & WS_PKT_FRAGMENT))
             ws_count(r->counters, WS_C_FRAG_PACKETS, 1);
         handle_decoded(r, p, true);

@@ -9,6 +9,7 @@
 #include "filter/filter.h"
 #include "frag/frag.h"
 #include "packet/decode.h"
+#include "packet/trailer.h"
 
 #define WS_RECEIVE_SOURCES_MAX 64u
 
@@ -25,6 +26,8 @@ struct ws_receive_config {
     struct ws_frag_config frag;
     struct ws_filter *filter; /* taken; NULL = none */
     bool filter_late;
+    bool tcp_udp_only; /* packets of other protocols are of no flow */
+    struct ws_trailer_config trailer; /* says when frames came, and where; taken before all else */
     const struct ws_select *select; /* time range; borrowed */
     struct ws_packet_budget *budget; /* NULL = no limit */
     /* Several stages: ordinals follow the steady clock, so that all stages advance alike and

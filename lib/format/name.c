@@ -43,7 +43,11 @@ static void defaults_of(char letter, struct ws_name_part *p)
         break;
     case 'a':
     case 'b':
+    case 'I':
         p->width = 5;
+        break;
+    case 'i':
+        p->width = 2;
         break;
     case 'S':
         p->width = 20;
@@ -66,7 +70,7 @@ static int put_part(struct ws_name *n, struct ws_name_part p, char *err, size_t 
 int ws_name_compile(struct ws_name *n, const char *template_text, const struct ws_name_options *opt,
                     char *err, size_t err_len)
 {
-    static const char letters[] = "AaBbEeTtVvCc#NKMGSPD";
+    static const char letters[] = "AaBbEeTtVvCc#NKMGSPDIi";
     unsigned seen = 0;
     size_t used = 0;
 
@@ -287,6 +291,12 @@ static void put_value(struct ws_text *t, const struct ws_name_part *p,
         break;
     case 'P':
         put_proto(t, v->proto);
+        break;
+    case 'I':
+        put_number(t, p, v->device);
+        break;
+    case 'i':
+        put_number(t, p, v->device_port);
         break;
     default:
         assert(0 && "letter without a rendering");

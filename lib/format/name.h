@@ -22,6 +22,7 @@ struct ws_name_values {
     uint64_t counter; /* how many files had this name before; 0 = first */
     uint16_t src_port, dst_port;
     uint16_t vlan[2]; /* outer, inner VID; 0 = none */
+    uint16_t device, device_port;
     uint8_t ip_version;
     uint8_t proto;
 };
@@ -72,6 +73,7 @@ struct ws_name_options {
  *   %S     the connection number, 20 digits
  *   %%     a per cent sign
  *   %P %D  ours: IANA's protocol name in capitals, first packet as 20260102030405
+ *   %I %i  ours: the device that captured and its port, 5 and 2 digits
  *
  * Between % and the letter may stand "-" (no padding) or "_" (padding with spaces), and a width:
  * %-A is 10.0.0.1, %-a is 80, %04# is 0001. Addresses are padded to 3 digits an octet, ports to 5.

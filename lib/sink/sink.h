@@ -9,6 +9,8 @@
 #include "tcp/tcp.h"
 #include "writer/channel.h"
 
+/* In data() of a UDP datagram, the 8 bytes before data are its header. */
+
 /* Sinks of one worker at most. */
 #define WS_SINKS_MAX 8u
 
@@ -39,6 +41,9 @@ struct ws_sink_ops {
                   const struct ws_tcp_meta *meta);
     void (*flow_close)(struct ws_sink *s, struct ws_flow *flow, const struct ws_tcp_conn *tcp,
                        enum ws_flow_cause cause);
+    /* A new connection on the tuple goes on with the flow (--per-tuple): the old one's last bytes have been delivered,
+     * offsets begin at 0 again. */
+    void (*restart)(struct ws_sink *s, struct ws_flow *flow);
     /* The order number in the sink's merged output that a packet of this ordinal would get at least: what the engine
      * promises to ws_channel_tick() for a watermark of ordinals. NULL: the ordinal itself. */
     uint64_t (*order)(struct ws_sink *s, uint64_t ordinal);

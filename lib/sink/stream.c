@@ -8,6 +8,8 @@
 
 #include "format/chunk.h"
 
+#define UDP_HEADER_LEN 8u
+
 /* How long the end of a run waits for room for them, in ms. */
 #define CLOSES_WAIT_MS 500u
 
@@ -93,7 +95,7 @@ static void headers_data(struct stream_sink *ss, struct ws_flow *flow, unsigned 
         .window = meta->window,
         .flags = meta->flags,
     };
-    if (wide && f->pos == 0) { /* a stream begins: a record without payload says so */
+    if (wide && !d->begun) { /* a connection begins: a record without payload says so */
         struct ws_bytes piece = {head, WS_CHUNK32_LEN};
         c.seq = meta->seq;
         c.flags = (uint16_t)(meta->flags | WS_CHUNK32_RESET);
@@ -102,6 +104,7 @@ static void headers_data(struct stream_sink *ss, struct ws_flow *flow, unsigned 
             shed(ss, f, len);
             return;
         }
+        d->begun = 1;
     }
     /* Bytes of an earlier packet than the one before were held. */
     c.flags = (uint16_t)(meta->flags | (meta->ordinal < d->ordinal ? WS_CHUNK32_REASSEMBLE : 0));
@@ -225,6 +228,13 @@ static void on_data(struct ws_sink *s, struct ws_flow *flow, unsigned dir, uint6
     if (ss->cfg.format == WS_STREAM_NONE)
         return;
     ss->order = WS_MAX(ss->order, meta->ordinal);
+    off += d->base;
+    if (ss->cfg.udp_header && (flow->key.proto == 17 || flow->key.proto == 136)) {
+        /* each datagram is as much longer, so those before moved the place of this one */
+        off = d->data_bytes + f->shed;
+        data -= UDP_HEADER_LEN;
+        len += UDP_HEADER_LEN;
+    }
     if (WS_UNLIKELY(!ws_stream_open_file(ss, flow, dir, f))) {
         shed(ss, f, len);
         if (ss->cfg.format == WS_STREAM_RAW)
@@ -275,6 +285,7 @@ static void on_gap(struct ws_sink *s, struct ws_flow *flow, unsigned dir, uint64
 
     if (len == 0 || ss->cfg.format >= WS_STREAM_PCAP)
         return;
+    off += d->base;
     d->gaps++;
     d->gap_bytes += len;
     bool listed = ss->gaps_off && (ss->cfg.gaps_listed || !f->id) &&
@@ -417,6 +428,35 @@ static uint64_t report(struct stream_sink *ss, struct ws_flow *flow, unsigned di
     return ss->cfg.closed(ss->cfg.user, &r);
 }
 
+/* A later connection of the tuple: its bytes follow those of the one before. */
+static void on_restart(struct ws_sink *s, struct ws_flow *flow)
+{
+    struct stream_sink *ss = (struct stream_sink *)s;
+    struct stream_flow *a = ws_stream_area(ss, flow);
+    for (unsigned i = 0; i < 2; i++) {
+        struct stream_dir *d = &a->dir[i];
+        d->base = d->data_bytes + d->gap_bytes + (ss->joined ? 0 : a->file[i].shed);
+        d->begun = 0;
+    }
+}
+
+/* Whether the file of direction dir is too small to stay. */
+static bool is_small(const struct stream_sink *ss, const struct ws_flow *flow, unsigned dir,
+                     const struct stream_flow *a)
+{
+    uint64_t bytes = 0;
+    if (!ss->cfg.size_min)
+        return false;
+    for (unsigned d = 0; d < 2; d++)
+        if (ss->joined || d == dir)
+            bytes += ss->cfg.format == WS_STREAM_PCAP ? flow->payload_bytes[d] : a->dir[d].data_bytes;
+    if (bytes > ss->cfg.size_min)
+        return false;
+    ws_count(ss->base.counters, WS_C_OUT_SMALL, 1);
+    ws_count(ss->base.counters, WS_C_OUT_SMALL_BYTES, bytes);
+    return true;
+}
+
 static void on_close(struct ws_sink *s, struct ws_flow *flow, const struct ws_tcp_conn *tcp,
                      enum ws_flow_cause cause)
 {
@@ -432,11 +472,13 @@ static void on_close(struct ws_sink *s, struct ws_flow *flow, const struct ws_tc
         unsigned dir = ss->joined ? flow->orig : d;
         if (!f->id || ss->cfg.merged)
             continue;
-        uint64_t tag = ss->cfg.closed ? report(ss, flow, dir, a, f, cause) : 0;
-        ws_stream_close_file(ss, f->id, f->pos, ws_stream_first_ts(ss, flow, dir), tag);
+        bool small = is_small(ss, flow, d, a);
+        uint64_t tag = ss->cfg.closed && !small ? report(ss, flow, dir, a, f, cause) : 0;
+        ws_stream_close_file(ss, f->id, small ? WS_FILE_DISCARD : f->pos,
+                             ws_stream_first_ts(ss, flow, dir), tag);
         if (ss->sidecar_off && ws_stream_sidecar_of(ss, flow, d)->id)
-            ws_stream_close_file(ss, ws_stream_sidecar_of(ss, flow, d)->id, UINT64_MAX, INT64_MIN,
-                                 0);
+            ws_stream_close_file(ss, ws_stream_sidecar_of(ss, flow, d)->id,
+                                 small ? WS_FILE_DISCARD : UINT64_MAX, INT64_MIN, 0);
         f->id = 0;
     }
     if (ss->gaps_off)
@@ -481,6 +523,7 @@ static const struct ws_sink_ops stream_ops = {
     .gap = on_gap,
     .flow_close = on_close,
     .order = on_order,
+    .restart = on_restart,
     .finish = on_finish,
     .destroy = on_destroy,
 };
@@ -505,7 +548,7 @@ const char *ws_sink_stream_template(enum ws_stream_format format)
 static void lay_out(struct stream_sink *ss)
 {
     size_t size = sizeof(struct stream_flow);
-    if (ss->name.uses & WS_NAME_USES_MAC) {
+    if ((ss->name.uses & WS_NAME_USES_MAC) && !ss->cfg.key_macs) {
         ss->macs_off = (uint32_t)size;
         size += 2 * sizeof(struct stream_macs);
     }
@@ -579,7 +622,7 @@ int ws_sink_stream_create(struct ws_sink **s, const struct ws_sink_stream_config
     ss->base.needs |= cfg->format == WS_STREAM_PCAP ? WS_SINK_PACKET : WS_SINK_DATA;
     if (cfg->metadata)
         ss->base.needs |= WS_SINK_DATA;
-    if (ss->name.uses & WS_NAME_USES_MAC)
+    if ((ss->name.uses & WS_NAME_USES_MAC) && !ss->cfg.key_macs)
         ss->base.needs |= WS_SINK_PACKET;
     lay_out(ss);
     *s = &ss->base;

@@ -53,6 +53,9 @@ struct ws_stream_record {
 struct ws_sink_stream_config {
     struct ws_channel *channel; /* of a TREE output, or MERGED; borrowed */
     enum ws_stream_format format;
+    uint64_t size_min; /* streams of at most so many bytes leave no file */
+    bool udp_header;   /* UDP: the 8 bytes before data, which are the header, are written too */
+    bool key_macs;     /* flow keys hold the MACs that names need */
     const char *name_template;   /* NULL = ws_sink_stream_template(format) */
     struct ws_name_options name; /* colon 0: ':' is kept, except in pcap2conn's default names */
     bool separate; /* PLAIN, CHUNKS, JSON, PCAP: a file a direction; the others always have that */

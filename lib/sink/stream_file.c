@@ -55,7 +55,12 @@ static void name_values(const struct stream_sink *ss, struct ws_flow *flow, unsi
         uint64_t id = ws_stream_flow_id(ss, flow, dir);
         v->number = id && ss->cfg.number_from_zero ? id - 1 : id;
     }
-    if (ss->macs_off) {
+    v->device = (uint16_t)k->device;
+    v->device_port = (uint16_t)(k->device >> 16);
+    if (ss->cfg.key_macs) {
+        memcpy(v->src_mac, k->mac[dir], 6);
+        memcpy(v->dst_mac, k->mac[!dir], 6);
+    } else if (ss->macs_off) {
         const struct stream_macs *m = ws_stream_macs_of(ss, flow, dir),
                                  *peer = ws_stream_macs_of(ss, flow, !dir);
         memcpy(v->src_mac, m->known ? m->src : peer->dst, 6);

@@ -39,9 +39,11 @@ struct stream_dir {
     uint64_t pending_off, pending_len; /* a gap that is to be told with the next data */
     uint64_t flow_id;                  /* cached */
     uint64_t ordinal;                  /* of the latest packet whose bytes came */
+    uint64_t base; /* length of the connections before on the tuple: where offset 0 lies */
     uint32_t gaps;
     uint8_t pending_cause;
     uint8_t pending_list; /* the sidecar is still to tell what the list holds */
+    uint8_t begun;        /* HEADERS32: a record has said that a connection begins */
 };
 
 struct stream_flow {

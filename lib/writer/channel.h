@@ -45,6 +45,7 @@ int ws_channel_file_write(struct ws_channel *ch, uint64_t id, uint64_t off,
 /* Ends a file: it gets size bytes (trailing holes by ftruncate; UINT64_MAX = as written) and, when
  * mtime_ns is not INT64_MIN, that modification time. tag is given back to the output's on_closed().
  */
+#define WS_FILE_DISCARD (UINT64_MAX - 1) /* as size: the file was not wanted, it goes */
 int ws_channel_file_close(struct ws_channel *ch, uint64_t id, uint64_t size, int64_t mtime_ns,
                           uint64_t tag);
 

@@ -102,6 +102,7 @@ struct ws_wfile {
     int fd;
     int error; /* first error of this file */
     bool part, created, dead, closing;
+    bool discard; /* closed as not wanted */
     uint64_t close_size, close_tag;
     int64_t close_mtime_ns;
     size_t path_len;

@@ -113,16 +113,23 @@ static int open_once(struct ws_wfile *f)
     /* O_NONBLOCK: a FIFO in the way is an error, not a halt. */
     int flags = O_WRONLY | O_NONBLOCK;
     if (!f->created)
-        flags |= O_CREAT | (replace ? O_TRUNC : O_EXCL);
+        flags |= O_CREAT | O_EXCL;
     bool made_dirs = false;
     if (!f->created && f->part && !replace && name_taken(f))
         return -EEXIST;
     for (;;) {
         int fd = ws_path_open(o, disk_name(f, f->part), flags);
-        if (fd >= 0)
+        if (fd >= 0) {
+            if (flags & O_TRUNC)
+                ws_count(&w->counters, WS_C_OUT_REPLACED, 1);
             return fd;
+        }
         if (fd == -EINTR)
             continue;
+        if (fd == -EEXIST && replace && flags & O_EXCL) {
+            flags = (flags & ~O_EXCL) | O_TRUNC;
+            continue;
+        }
         if (fd == -ENOENT && !f->created && !made_dirs) {
             fd = ws_path_mkdirs(o->dirfd, f->path);
             if (fd == 0) {
@@ -342,8 +349,24 @@ static int commit(struct ws_wfile *f)
     return 0;
 }
 
+/* The end of a file that was not wanted: most often nothing has been written yet. */
+static void file_discard(struct ws_wfile *f)
+{
+    struct ws_output *o = f->ch->out;
+    if (f->fd >= 0)
+        fd_close(f);
+    if (f->created && unlinkat(o->dirfd, disk_name(f, f->part), 0) != 0)
+        file_error(f, "remove", -errno);
+    o->files_live--;
+    free(f);
+}
+
 static void file_finalise(struct ws_wfile *f)
 {
+    if (f->discard) {
+        file_discard(f);
+        return;
+    }
     struct ws_output *o = f->ch->out;
     bool aborted = atomic_load_explicit(&o->w->abort, memory_order_relaxed);
     int rc;
@@ -381,6 +404,9 @@ static void file_close(struct ws_wfile *f, uint64_t size, int64_t mtime_ns, uint
     f->close_size = size;
     f->close_mtime_ns = mtime_ns;
     f->close_tag = tag;
+    f->discard = size == WS_FILE_DISCARD;
+    while (f->discard && f->pend_first)
+        ws_wblock_put(ws_op_block(f->ch, pending_pop(f)));
     file_flush(f);
     f->closing = true;
     file_advance(f);

@@ -76,8 +76,8 @@ struct ws_http_options {
     bool raw;           /* leave gzip, deflate, br and zstd as they are */
     bool requests;      /* also messages of the asking side */
     uint64_t bytes_max; /* of one decoded body; 0 = no bound */
-    uint32_t ratio_max; /* decoded bytes for one coded byte, counted from the first MiB on; 0 = the
-                           default */
+    uint32_t ratio_max; /* decoded bytes for one coded byte; bodies of up to 16 MiB are never
+                           counted; 0 = the default */
 };
 
 #define WS_HTTP_RATIO_MAX 2048u

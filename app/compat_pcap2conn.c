@@ -207,7 +207,7 @@ static int translate(struct own *w)
     o->gaps = o->format == FORMAT_RAW ? 2 : -1;
     o->template = w->json ? TEMPLATE ".json" : TEMPLATE ".txt";
     o->no_colon = o->local_time = o->missing_text = true;
-    o->udp = o->all_ip = o->no_vlan_key = true;
+    o->udp = o->all_ip = o->no_vlan_key = o->tcp_udp_ports = true;
     o->overwrite = o->quiet = true;
     o->open_files = w->files_max;
     o->metadata = !w->metadata ? -1 : w->json;

@@ -97,6 +97,8 @@ const struct ws_opt options_table[] = {
     {"overlap", 0, WS_OPT_CHOICE, "first|last|bsd|linux|windows|solaris|old-linux", CMD_ALL, AT(overlap),
      "which copy of overlapping bytes wins (default first)"},
     {"verify-checksums", 0, WS_OPT_FLAG, NULL, CMD_ALL, AT(verify_checksums), "refuse segments with a wrong checksum"},
+    {"tcp-udp-ports", 0, WS_OPT_FLAG, NULL, CMD_ALL, AT(tcp_udp_ports),
+     "ports of TCP and UDP only: SCTP, DCCP and UDP-Lite are IP payload between two hosts"},
     {"no-tunnels", 0, WS_OPT_FLAG, NULL, CMD_ALL, AT(no_tunnels), "do not look into tunnels"},
     {"ignore-vlan", 0, WS_OPT_FLAG, NULL, CMD_ALL, AT(no_vlan_key), "the same tuple in two VLANs is one flow (asymmetric VLANs)"},
     {"idle-timeout", 0, WS_OPT_DURATION, "TIME", CMD_ALL, AT(idle_timeout), "a flow ends after this silence (default 2m; established TCP 1h)"},

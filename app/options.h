@@ -62,6 +62,7 @@ struct options {
     /* engine */
     uint64_t records_max, flows_max, held_max, dir_held_max, jump_max, frag_max;
     int64_t idle_timeout, frag_timeout;
+    bool tcp_udp_ports;
     bool verify_checksums, no_tunnels, no_vlan_key;
 
     /* identity of flows and choice of streams, as pcap_flow has them */

@@ -130,6 +130,7 @@ int plan_engine(struct ws_engine_config *cfg, const struct options *o, enum comm
     cfg->decode = ws_decode_defaults;
     cfg->decode.key_vlan = !o->no_vlan_key;
     cfg->decode.tunnels = !o->no_tunnels;
+    cfg->decode.tcp_udp_ports = o->tcp_udp_ports;
     cfg->decode.verify_l4 = true; /* counted always; refused with --verify-checksums */
 
     cfg->decode.key_mac = o->key_mac;

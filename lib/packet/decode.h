@@ -30,6 +30,7 @@ struct ws_decode_config {
     bool key_device;     /* the packet's device id is part of the key (pcap_flow) */
     bool device_vlan;    /* ... and its low 16 bits are the outer VID of a tagged frame */
     bool tunnels;        /* look into tunnels (default true) */
+    bool tcp_udp_ports;  /* of TCP and UDP alone: SCTP, DCCP and UDP-Lite are IP payload as any other protocol */
     bool verify_l4;      /* compute TCP/UDP checksums and set WS_PKT_BAD_L4_SUM */
     uint8_t depth_max;   /* tunnels and nested datagrams (default 8) */
     uint16_t port_vxlan, port_geneve, port_gtpu, port_teredo, port_l2tp; /* 0 = off */

@@ -212,10 +212,11 @@ enum ws_next ws_decode_ip6_ext(struct ws_cursor *c)
 }
 
 /* True for protocols whose header begins with two ports. */
-static bool has_ports(unsigned proto)
+static bool has_ports(const struct ws_cursor *c, unsigned proto)
 {
-    return proto == WS_IPPROTO_TCP || proto == WS_IPPROTO_UDP || proto == WS_IPPROTO_SCTP ||
-           proto == WS_IPPROTO_DCCP || proto == WS_IPPROTO_UDPLITE;
+    return proto == WS_IPPROTO_TCP || proto == WS_IPPROTO_UDP ||
+           (!c->cfg->tcp_udp_ports && (proto == WS_IPPROTO_SCTP || proto == WS_IPPROTO_DCCP ||
+                                       proto == WS_IPPROTO_UDPLITE));
 }
 
 /* True for protocols that only lead to another header. */
@@ -249,7 +250,7 @@ enum ws_next ws_decode_fragment(struct ws_cursor *c, uint32_t id, uint16_t off, 
     bool known = false;
     if (c->base && c->at - c->base > UINT16_MAX)
         return ws_cursor_stop(c, WS_DECODE_OFFSET);
-    if (has_ports(proto)) {
+    if (has_ports(c, proto)) {
         if (off == 0 && ws_cursor_left(c) >= 4) {
             sport = ws_load_be16(c->at);
             dport = ws_load_be16(c->at + 2);

@@ -125,6 +125,10 @@ static enum ws_next decode_udp(struct ws_cursor *c)
 static enum ws_next decode_ports(struct ws_cursor *c, uint8_t proto, uint32_t hdr_len)
 {
     const uint8_t *h = c->at;
+    if (c->cfg->tcp_udp_ports) {
+        ws_cursor_l4(c, 0);
+        return ws_cursor_flow(c, proto, 0, 0);
+    }
     if (ws_cursor_left(c) < 4)
         return ws_cursor_stop(c, WS_DECODE_TRUNC_L4);
     ws_cursor_l4(c, hdr_len);

@@ -141,11 +141,55 @@ static void gap_line(void **state)
         buf, "{\"offset\":1460,\"length\":18446744073709551615,\"cause\":\"never_seen\"}\n");
 }
 
+static void metadata(void **state)
+{
+    static const char text[] = "Number of data packets in side 0:  3\n"
+                               "Number of data packets in side 1:  4\n"
+                               "Total number of data packets:      7\n"
+                               "\n"
+                               "Number of bytes in side 0:         100\n"
+                               "Number of bytes in side 1:         20\n"
+                               "Total number of bytes:             120\n"
+                               "\n"
+                               "Number of messages in side 0:      2\n"
+                               "Number of messages in side 1:      1\n";
+    const struct ws_chunk_metadata m = {{3, 4}, {100, 20}, {2, 1}};
+    const struct ws_chunk_metadata most = {{UINT64_MAX, UINT64_MAX}, {UINT64_MAX, UINT64_MAX}, {UINT64_MAX, UINT64_MAX}};
+    char buf[WS_CHUNK_METADATA_MAX];
+    struct ws_text t;
+    (void)state;
+    ws_text_init(&t, buf, sizeof(buf));
+    ws_chunk_metadata_text(&t, &m);
+    assert_int_equal(t.len, sizeof(text) - 1);
+    assert_memory_equal(buf, text, t.len);
+
+    ws_text_init(&t, buf, sizeof(buf));
+    ws_chunk_metadata_json(&t, &m);
+    json_t *j = json_loadb(buf, t.len, 0, NULL);
+    assert_non_null(j);
+    static const char *const key[] = {"total", "side_0", "side_1"};
+    static const char *const bytes[] = {"120", "100", "20"}, *const messages[] = {"3", "2", "1"};
+    for (int i = 0; i < 3; i++) {
+        json_t *o = json_object_get(j, key[i]);
+        assert_string_equal(json_string_value(json_object_get(o, "bytes")), bytes[i]);
+        assert_string_equal(json_string_value(json_object_get(o, "messages")), messages[i]);
+    }
+    assert_string_equal(json_string_value(json_object_get(json_object_get(j, "side_1"), "packets")), "4");
+    json_decref(j);
+
+    ws_text_init(&t, buf, sizeof(buf));
+    ws_chunk_metadata_text(&t, &most);
+    assert_false(t.cut);
+    ws_text_init(&t, buf, sizeof(buf));
+    ws_chunk_metadata_json(&t, &most);
+    assert_false(t.cut);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(headers12), cmocka_unit_test(headers32),  cmocka_unit_test(text_header),
-        cmocka_unit_test(json_line), cmocka_unit_test(json_worst), cmocka_unit_test(gap_line),
+        cmocka_unit_test(json_line), cmocka_unit_test(json_worst), cmocka_unit_test(gap_line), cmocka_unit_test(metadata),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

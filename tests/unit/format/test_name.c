@@ -96,6 +96,19 @@ static void our_letters(void **state)
     check("%P", &v, 0, "IP(254)");
 }
 
+static void zones(void **state)
+{
+    struct ws_name_values v = v4;
+    (void)state;
+    v.zone_s = 2 * 3600;
+    check("%T %D %t|", &v, 0, "2001-09-09T03:46:40+02:00 20010909034640 1000000000|");
+    v.zone_s = -(9 * 3600 + 1800); /* the Marquesas */
+    check("%T|", &v, '_', "2001-09-08T16_16_40-09_30|");
+    v.ts_ns = INT64_MAX;
+    v.zone_s = 3600;
+    check("%D|", &v, 0, "22620411234716|"); /* no such time: UTC */
+}
+
 static void uses_and_completeness(void **state)
 {
     struct ws_name n;
@@ -168,6 +181,7 @@ int main(void)
         cmocka_unit_test(ipv6),
         cmocka_unit_test(letters),
         cmocka_unit_test(our_letters),
+        cmocka_unit_test(zones),
         cmocka_unit_test(uses_and_completeness),
         cmocka_unit_test(errors),
         cmocka_unit_test(bounded),

@@ -184,6 +184,13 @@ static void other_protocols(void **state)
         assert_int_equal(p.key.port[0], 1000);
         assert_memory_equal(p.payload, HELLO, strlen(HELLO));
         assert_int_equal(p.payload_len, strlen(HELLO));
+
+        struct ws_decode_config whole = ws_decode_defaults;
+        whole.tcp_udp_ports = true; /* as any other protocol: header and all */
+        assert_int_equal(decode_with(&b, 228, &p, (uint32_t)b.len, &whole), WS_DECODE_OK);
+        assert_int_equal(p.key.proto, ports[i].proto);
+        assert_int_equal(p.key.port[0] | p.key.port[1], 0);
+        assert_int_equal(p.payload_len, ports[i].header + strlen(HELLO));
     }
     static const uint8_t plain[] = {1, 50, 58, 89, 255};
     for (size_t i = 0; i < sizeof(plain); i++) {

@@ -510,6 +510,135 @@ static void bad_template(void **state)
     assert_non_null(strstr(err, "%Q"));
 }
 
+/* Both directions in one file: gaps as text, as holes, or left out; one last gap. */
+static void plain(void **state)
+{
+    static const struct {
+        bool skip, holes;
+        uint64_t holes_max;
+        const char *want;
+        size_t len;
+    } cases[] = {
+        {false, false, 0, "[3 bytes missing]abcxy[5 bytes missing]de[2 bytes missing]", 58},
+        {true, false, 0, "abcxyde", 7},
+        {false, true, 0, "\0\0\0abcxy\0\0\0\0\0de\0\0", 17},
+        {false, true, 7, "\0\0\0abcxyde\0\0", 12},
+    };
+    (void)state;
+    for (size_t i = 0; i < WS_ARRAY_SIZE(cases); i++) {
+        struct rig r;
+        struct rig_flow f;
+        begin(&r,
+              (struct ws_sink_stream_config){.format = WS_STREAM_PLAIN,
+                                             .gaps_skip = cases[i].skip,
+                                             .gaps_holes = cases[i].holes,
+                                             .holes_max = cases[i].holes_max},
+              0, true);
+        rig_flow_init(&f, 0);
+        rig_gap(&r, &f, 0, 0, 3, WS_GAP_NEVER_SEEN);
+        rig_str(&r, &f, 0, 3, "abc");
+        rig_str(&r, &f, 1, 0, "xy");
+        rig_gap(&r, &f, 0, 6, 5, WS_GAP_CAP);
+        rig_str(&r, &f, 0, 11, "de");
+        rig_gap(&r, &f, 0, 13, 2, WS_GAP_SNAPLEN);
+        rig_close(&r, &f);
+        rig_finish(&r);
+        bed_expect(in_out(&r, A), cases[i].want, cases[i].len);
+        assert_int_equal(files_in(in_out(&r, "")), 1);
+        assert_int_equal(rig_count(&r, WS_C_OUT_STREAM_BYTES), 7);
+        rig_fini(&r);
+    }
+}
+
+/* Counts by side, for connections with and without data; not for what nobody wanted. */
+static void metadata(void **state)
+{
+    static const char text[] = "Number of data packets in side 0:  2\n"
+                               "Number of data packets in side 1:  3\n"
+                               "Total number of data packets:      5\n"
+                               "\n"
+                               "Number of bytes in side 0:         2\n"
+                               "Number of bytes in side 1:         6\n"
+                               "Total number of bytes:             8\n"
+                               "\n"
+                               "Number of messages in side 0:      1\n"
+                               "Number of messages in side 1:      2\n";
+    struct rig r;
+    struct rig_flow f, empty, other, udp;
+    (void)state;
+    begin(&r,
+          (struct ws_sink_stream_config){.format = WS_STREAM_CHUNKS,
+                                         .name_template = "%D.%-a-%-b%C%c.txt",
+                                         .separate = true,
+                                         .metadata = WS_STREAM_METADATA_TEXT,
+                                         .pcap_tcp = true},
+          0, true);
+    rig_flow_init(&f, 0);
+    rig_flow_init(&empty, 10);
+    rig_flow_init(&other, 20);
+    rig_flow_init(&udp, 30);
+    other.flow.selected = 0;
+    udp.flow.key.proto = 17;
+    f.flow.orig = empty.flow.orig = 1; /* side 0 */
+    f.flow.first_ts_ns[0] += INT64_C(5000000000); /* both files have the connection's time */
+    rig_str(&r, &f, 0, 0, "ab");
+    rig_str(&r, &f, 1, 0, "x");
+    rig_str(&r, &f, 1, 1, "y");
+    rig_str(&r, &f, 0, 2, "cd");
+    rig_str(&r, &f, 0, 4, "ef");
+    rig_close(&r, &f);
+    rig_close(&r, &empty);
+    rig_close(&r, &other);
+    rig_close(&r, &udp);
+    rig_finish(&r);
+    assert_int_equal(files_in(in_out(&r, "")), 4);
+    bed_expect(in_out(&r, "20010909014640.80-1111-metadata.txt"), text, sizeof(text) - 1);
+    assert_int_equal(access(in_out(&r, "20010909014640.80-1111.txt"), F_OK), 0);
+    assert_int_equal(access(in_out(&r, "20010909014640.1111-80.txt"), F_OK), 0);
+    assert_int_equal(access(in_out(&r, "20010909014640.80-1111c1-metadata.txt"), F_OK), 0);
+    rig_fini(&r);
+}
+
+/* All connections in one output: records in the order of the packets that brought them, whatever was promised before. */
+static void merged(void **state)
+{
+    struct rig r;
+    struct rig_flow f, g;
+    struct ws_sink *s;
+    char err[200];
+    (void)state;
+    memset(&r, 0, sizeof(r));
+    bed_init(&r.bed, &(struct ws_writer_config){.backend = WS_BACKEND_PLAIN});
+    struct ws_output *o = bed_add(&r.bed, (struct ws_output_config){
+                                              .kind = WS_OUTPUT_MERGED,
+                                              .path = bed_path(&r.bed, "all"),
+                                              .channels = 1,
+                                              .blocks = 16,
+                                              .block_bytes = 1 << 20,
+                                              .may_wait = true,
+                                          });
+    struct ws_sink_stream_config cfg = {
+        .channel = ws_output_channel(o, 0), .format = WS_STREAM_CHUNKS, .merged = true, .names_max = 64};
+    assert_int_equal(ws_sink_stream_create(&s, &cfg, err, sizeof(err)), 0);
+    rig_attach(&r, s);
+    rig_flow_init(&f, 0);
+    rig_flow_init(&g, 1);
+    r.ordinal = 7;
+    rig_str(&r, &f, 0, 0, "one");
+    assert_true(s->ops->order(s, 9) <= s->ops->order(s, UINT64_MAX - 1));
+    r.ordinal = 5; /* had waited */
+    rig_str(&r, &g, 1, 0, "two");
+    rig_gap(&r, &f, 0, 3, 4, WS_GAP_NEVER_SEEN);
+    rig_close(&r, &f);
+    rig_close(&r, &g);
+    rig_finish(&r);
+    static const char want[] = "\r\n{\"_\":\"--------------------\",\"side\":\"0\",\"size\":\"3\"}\r\none"
+                               "\r\n{\"_\":\"--------------------\",\"side\":\"1\",\"size\":\"3\"}\r\ntwo"
+                               "\r\n{\"_\":\"--------------------\",\"side\":\"0\",\"size\":\"17\"}\r\n[4 bytes missing]";
+    bed_expect(bed_path(&r.bed, "all"), want, sizeof(want) - 1);
+    rig_fini(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -527,6 +656,9 @@ int main(void)
         cmocka_unit_test(no_blocks_for_closes),
         cmocka_unit_test(no_blocks_chunks),
         cmocka_unit_test(bad_template),
+        cmocka_unit_test(plain),
+        cmocka_unit_test(metadata),
+        cmocka_unit_test(merged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

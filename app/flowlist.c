@@ -88,6 +88,22 @@ static void choose(struct first_pass *fp, uint64_t ordinal, uint8_t dirs)
     fp->flow_dirs[at] = dirs;
 }
 
+bool first_pass_choose(struct first_pass *fp, const struct flow_list *l, uint64_t id, bool one_way)
+{
+    bool found = false;
+    for (size_t k = 0; k < l->n && !found && fp->n_flow < WS_OPT_LIST_MAX; k++) {
+        const struct ws_flow_record *rec = l->rec[k];
+        for (unsigned d = 0; d < 2; d++) {
+            if (rec->flow_id[d] != id)
+                continue;
+            choose(fp, WS_MIN(rec->first_ordinal[0], rec->first_ordinal[1]),
+                   one_way ? (uint8_t)(1u << d) : 3);
+            found = true;
+        }
+    }
+    return found;
+}
+
 static int choose_ids(struct first_pass *fp, const struct flow_list *l, const struct options *o)
 {
     uint64_t id[WS_OPT_LIST_MAX];
@@ -96,18 +112,7 @@ static int choose_ids(struct first_pass *fp, const struct flow_list *l, const st
     if (code)
         return code;
     for (unsigned i = 0; i < n; i++) {
-        bool found = false;
-        for (size_t k = 0; k < l->n && !found; k++) {
-            const struct ws_flow_record *rec = l->rec[k];
-            for (unsigned d = 0; d < 2; d++) {
-                if (rec->flow_id[d] != id[i])
-                    continue;
-                choose(fp, WS_MIN(rec->first_ordinal[0], rec->first_ordinal[1]),
-                       o->one_way ? (uint8_t)(1u << d) : 3);
-                found = true;
-            }
-        }
-        if (!found) {
+        if (!first_pass_choose(fp, l, id[i], o->one_way)) {
             fprintf(stderr, "wirespool: --flow %" PRIu64 ": no such FlowID, the input has %zu\n",
                     id[i], l->n_ordinal);
             return 1;

@@ -31,6 +31,9 @@ struct first_pass {
 /* Reads the input once, unfiltered, to number its flows and to find the flows of --flow. 0 or exit code (1: an unknown FlowID). */
 int first_pass_run(struct first_pass *fp, const struct options *o);
 
+/* Adds the direction of this FlowID, or both of its flow, to the chosen ones. False: there is none, or too many are chosen. */
+bool first_pass_choose(struct first_pass *fp, const struct flow_list *l, uint64_t id, bool one_way);
+
 /* Makes run r (not yet executed) use what the first pass found. fp must outlive it. */
 void first_pass_apply(const struct first_pass *fp, struct run *r);
 void first_pass_free(struct first_pass *fp);

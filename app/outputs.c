@@ -559,6 +559,7 @@ static int make_record_sink(struct run *r, unsigned worker, struct ws_sink **s)
     struct ws_sink_record_config rc = {
         .records_max = r->o->records_max,
         .lengths = r->out.record_lengths && !r->o->per_tuple, /* of a connection */
+        .order = r->out.record_order,
         .ip_bytes = r->o->json || r->o->csv,
     };
     int code = ws_sink_record_create(s, &rc);

@@ -27,6 +27,7 @@ struct outputs {
     struct ws_sink *record[WS_WORKERS_MAX]; /* keep the flow records; destroyed with the engine */
     bool want_records;      /* keep flow records for the end */
     bool record_lengths;    /* with stream lengths and gaps */
+    bool record_order;      /* with what came late, and the first sequence numbers */
     bool report_streams;    /* keep a line a stream file */
     struct stream_report report[WS_WORKERS_MAX];
 };

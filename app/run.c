@@ -169,7 +169,10 @@ static void watch(struct run *r, struct progress *progress)
 {
     int64_t start = steady_ns(), aborted_ns = 0;
     while (!ws_engine_wait(r->engine, 50000000)) {
-        progress_update(progress, r->engine);
+        if (r->on_progress)
+            r->on_progress(r, false);
+        else
+            progress_update(progress, r->engine);
         leave_if_stuck(r, &aborted_ns);
         if (r->o->duration && steady_ns() - start >= r->o->duration)
             ws_engine_stop(r->engine);
@@ -211,6 +214,8 @@ int run_execute(struct run *r)
         watch(r, &progress);
     ws_engine_join(r->engine);
     progress_end(&progress);
+    if (r->on_progress)
+        r->on_progress(r, true);
     atomic_store(&signalled_engine, NULL);
     stop_ports(r);
     ws_engine_counters(r->engine, &r->sum);

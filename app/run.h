@@ -32,6 +32,8 @@ struct run {
     struct ws_counters sum;     /* after the run */
     bool drops_unknown; /* some device cannot count what it lost */
     bool damaged, interrupted, aborted;
+    /* A front-end's own progress, in place of the usual line: called some 20 times a second, and at the end. */
+    void (*on_progress)(struct run *r, bool end);
     uint64_t filter_unsupported; /* packets whose link type the filter has no meaning on */
     int64_t elapsed_ns;
 };

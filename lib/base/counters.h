@@ -61,6 +61,7 @@
     X(FLOWS_CLOSED, "flows_closed", "flows", "flows closed for any cause")                         \
     X(FLOWS_IDLE, "flows_idle", "flows", "of those, closed by idle timeout")                       \
     X(FLOWS_REUSED, "flows_reused", "flows", "of those, replaced by a new connection on the tuple") \
+    X(FLOW_DIRECTIONS, "flow_directions", "directions", "directions of flows that had a packet: FlowIDs") \
     X(FLOWS_RESTARTED, "flows_restarted", "flows", "new connections that went on with their tuple's flow (--per-tuple)") \
     X(FLOWS_EVICTED_SYN, "flows_evicted_syn", "flows", "evicted unanswered, the table being full") \
     X(FLOWS_EVICTED_CLOSED, "flows_evicted_closed", "flows", "evicted over, kept for late copies, the table being full") \

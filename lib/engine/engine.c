@@ -522,6 +522,7 @@ static void receive_gauges(struct ws_receive *r, bool ended, struct ws_engine_ga
     if (!r)
         return;
     ws_receive_progress(r, &g->bytes_done, &g->bytes_total, &g->source_damaged);
+    g->clock_ns = WS_MAX(g->clock_ns, ws_receive_progress_ns(r));
     if (ended)
         g->filter_unsupported += ws_receive_filter_unsupported(r);
 }
@@ -530,6 +531,7 @@ void ws_engine_gauges(struct ws_engine *e, struct ws_engine_gauges *g)
 {
     bool ended = ws_engine_done(e);
     memset(g, 0, sizeof(*g));
+    g->clock_ns = INT64_MIN;
     for (unsigned w = 0; w < e->cfg.workers; w++) {
         g->flows += atomic_load_explicit(&e->worker[w].flows_now, memory_order_relaxed);
         g->flows_max += e->cfg.flow.flows_max;

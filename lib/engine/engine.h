@@ -111,6 +111,7 @@ const struct ws_counters *ws_engine_thread_counters(struct ws_engine *e, unsigne
 struct ws_engine_gauges {
     uint64_t bytes_total, bytes_done; /* of file sources; total 0 = unknown */
     uint64_t flows, flows_max;
+    int64_t clock_ns; /* packet time, INT64_MIN before the first packet */
     uint64_t filter_unsupported; /* packets of a link type that the filter expression has no meaning on (after the end) */
     bool stopping, aborted, source_damaged;
 };

@@ -147,18 +147,20 @@ static void renew_flow(struct ws_flow_stage *fs, struct ws_flow *f, int64_t now_
     ws_flow_table_touch(fs->table, f, now_ns, WS_FLOW_UNANSWERED);
 }
 
-/* Notes a direction's first packet. */
-static void note_first(struct ws_flow_stage *fs, struct ws_flow *f, unsigned dir, uint64_t ordinal,
+/* Notes a direction's first packet. True: this is it. */
+static bool note_first(struct ws_flow_stage *fs, struct ws_flow *f, unsigned dir, uint64_t ordinal,
                        int64_t ts_ns)
 {
     if (f->seen >> dir & 1)
-        return;
+        return false;
+    ws_count(fs->counters, WS_C_FLOW_DIRECTIONS, 1);
     f->seen = (uint8_t)(f->seen | 1u << dir);
     f->first_ordinal[dir] = ordinal;
     f->first_ts_ns[dir] = ts_ns;
     f->last_ts_ns[dir] = ts_ns;
     if (fs->count_ids)
         ((uint64_t *)ws_flow_ext(f, fs->ids->ext_off))[dir] = ++fs->ids->next;
+    return true;
 }
 
 /* Counts a frame in its flow and shows it to packet sinks. */
@@ -283,7 +285,9 @@ static void tcp_packet(struct ws_flow_stage *fs, struct ws_flow *f, const struct
         else if (v != WS_TCP_TAKEN)
             reuse_flow(fs, f, p, v == WS_TCP_NEW_CANDIDATE);
     }
-    note_first(fs, f, p->dir, p->ordinal, p->ts_ns);
+    if (WS_UNLIKELY(note_first(fs, f, p->dir, p->ordinal, p->ts_ns)))
+        FOR_SINKS(fs, WS_SINK_FIRST, s)
+            (*s)->ops->first(*s, f, p);
     account_frame(fs, f, p);
     ws_tcp_push(tcp_of(fs, f), c, f, p->dir, &seg);
     if (!seg.no_payload) {

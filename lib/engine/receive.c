@@ -36,6 +36,7 @@ struct ws_receive {
     WS_CACHE_ALIGNED _Atomic uint64_t published;
     _Atomic uint64_t bytes_done, bytes_total;
     _Atomic bool damaged;
+    _Atomic int64_t progress_ns; /* the clock, as others may read it */
 };
 
 static int stop_level(const struct ws_receive *r)
@@ -326,6 +327,7 @@ static void note_progress(struct ws_receive *r)
     }
     atomic_store_explicit(&r->bytes_done, done, memory_order_relaxed);
     atomic_store_explicit(&r->bytes_total, total, memory_order_relaxed);
+    atomic_store_explicit(&r->progress_ns, r->clock.now_ns, memory_order_relaxed);
     atomic_store_explicit(&r->damaged, damaged, memory_order_relaxed);
 }
 
@@ -457,6 +459,11 @@ void ws_receive_progress(struct ws_receive *r, uint64_t *done, uint64_t *total, 
     *damaged |= atomic_load_explicit(&r->damaged, memory_order_relaxed);
 }
 
+int64_t ws_receive_progress_ns(struct ws_receive *r)
+{
+    return atomic_load_explicit(&r->progress_ns, memory_order_relaxed);
+}
+
 size_t ws_receive_bytes(const struct ws_receive_config *cfg)
 {
     return ws_align_up(sizeof(struct ws_receive), 64) +
@@ -471,6 +478,7 @@ struct ws_receive *ws_receive_init(void *mem, const struct ws_receive_config *cf
     r->cfg = *cfg;
     r->counters = cfg->counters;
     r->clock.now_ns = INT64_MIN;
+    atomic_store_explicit(&r->progress_ns, INT64_MIN, memory_order_relaxed);
     ws_steer_init(&r->steer, at, cfg->copy_chunks, SOURCE_MARKS);
     at += ws_align_up(ws_steer_bytes(cfg->copy_chunks, SOURCE_MARKS), 64);
     r->cfg.frag.decode = &r->cfg.decode;

@@ -72,6 +72,9 @@ int64_t ws_receive_clock_ns(const struct ws_receive *r);
 /* Any thread: bytes of input done and in all, for progress; damaged inputs. */
 void ws_receive_progress(struct ws_receive *r, uint64_t *done, uint64_t *total, bool *damaged);
 
+/* Any thread: packet time not long ago; INT64_MIN before the first packet. */
+int64_t ws_receive_progress_ns(struct ws_receive *r);
+
 /* Packets that the filter could not judge because of their link type; after the end. */
 uint64_t ws_receive_filter_unsupported(const struct ws_receive *r);
 

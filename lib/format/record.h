@@ -25,6 +25,9 @@ struct ws_flow_record {
     uint64_t gap_bytes[2];
     uint64_t flow_id[2]; /* filled by ws_flow_record_rank(); 0 = the direction has none */
     uint32_t gaps[2];
+    /* with ws_sink_record_config.order, else 0: */
+    uint32_t begin_seq[2]; /* TCP: ISN of the originator's SYN, when a SYN or SYN/ACK was the first */
+    uint32_t late[2];      /* TCP segments with bytes that came after later bytes */
     uint32_t worker;    /* of a live run; UINT32_MAX = not told, as results do not depend on it */
     uint8_t orig;       /* direction of the originator */
     uint8_t selected;   /* bit d: direction d was chosen by the selectors */

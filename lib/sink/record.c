@@ -10,10 +10,17 @@
 #define RECORDS_MAX_DEFAULT (UINT64_C(1) << 24)
 #define PATH_MAX_BYTES      512u
 
-/* What both sinks share. In the flow's area, when ip_bytes is asked for: uint64_t[2]. */
+/* Of a TCP flow, when order is asked for. */
+struct record_order {
+    int64_t top[2]; /* end of the highest segment of the connection */
+    uint32_t begin_seq[2], late[2], gaps[2];
+};
+
+/* What both sinks share. In the flow's area, when ip_bytes is asked for: uint64_t[2]; when order is: struct record_order. */
 struct record_sink {
     struct ws_sink base;
-    bool lengths, ip_bytes, worker;
+    bool lengths, ip_bytes, worker, order;
+    uint32_t order_off;
 
     /* kept */
     struct ws_sink_record_config kept;
@@ -49,6 +56,47 @@ static void on_packet(struct ws_sink *s, struct ws_flow *flow, const struct ws_p
 {
     if (flow && !(p->flags & WS_PKT_DATAGRAM) && p->l3_off <= p->cap_len)
         ip_bytes_of((struct record_sink *)s, flow)[p->dir] += ip_length(p);
+}
+
+static struct record_order *order_of(struct record_sink *rs, struct ws_flow *flow)
+{
+    return ws_flow_ext(flow, rs->base.flow_off + rs->order_off);
+}
+
+static void on_first(struct ws_sink *s, struct ws_flow *flow, const struct ws_packet *p)
+{
+    struct record_order *o = order_of((struct record_sink *)s, flow);
+    if (p->tcp_flags & WS_TCP_SYN)
+        o->begin_seq[p->dir] = p->tcp_flags & WS_TCP_ACK ? p->tcp_ack - 1 : p->tcp_seq;
+}
+
+static void on_segment(struct ws_sink *s, struct ws_flow *flow, unsigned dir, int64_t off,
+                       const struct ws_tcp_segment *seg)
+{
+    struct record_order *o = order_of((struct record_sink *)s, flow);
+    if (seg->wire_len == 0)
+        return;
+    if (off < o->top[dir])
+        o->late[dir]++;
+    o->top[dir] = WS_MAX(o->top[dir], off + (int64_t)seg->wire_len);
+}
+
+static void on_gap(struct ws_sink *s, struct ws_flow *flow, unsigned dir, uint64_t off, uint64_t len,
+                   enum ws_gap_cause cause)
+{
+    (void)off;
+    (void)len;
+    (void)cause;
+    struct record_sink *rs = (struct record_sink *)s;
+    if (rs->order)
+        order_of(rs, flow)->gaps[dir]++;
+}
+
+static void on_restart(struct ws_sink *s, struct ws_flow *flow)
+{
+    struct record_sink *rs = (struct record_sink *)s;
+    if (rs->order)
+        order_of(rs, flow)->top[0] = order_of(rs, flow)->top[1] = 0;
 }
 
 static const char *cause_name(enum ws_flow_cause cause)
@@ -104,6 +152,12 @@ static void fill(struct record_sink *rs, struct ws_flow_record *r, struct ws_flo
             r->stream_bytes[d] = ws_tcp_dir_length(&tcp->dir[d]);
             r->gap_bytes[d] = tcp->dir[d].gap_bytes;
             r->gaps[d] = tcp->dir[d].gaps;
+        }
+        if (tcp && rs->order) {
+            const struct record_order *o = order_of(rs, f);
+            r->begin_seq[d] = o->begin_seq[d];
+            r->late[d] = o->late[d];
+            r->gaps[d] = o->gaps[d];
         }
         if (rs->base.ids)
             r->flow_id[d] = ws_flow_ids_get(rs->base.ids, f, d);
@@ -175,6 +229,10 @@ struct ws_flow_record *ws_sink_record_at(struct ws_sink *s, uint64_t i)
 
 static const struct ws_sink_ops kept_ops = {
     .packet = on_packet,
+    .first = on_first,
+    .segment = on_segment,
+    .gap = on_gap,
+    .restart = on_restart,
     .flow_close = keep_on_close,
     .destroy = on_destroy,
 };
@@ -187,6 +245,11 @@ static void set_needs(struct record_sink *rs)
     if (rs->ip_bytes) {
         rs->base.needs |= WS_SINK_PACKET;
         rs->base.flow_bytes = 2 * sizeof(uint64_t);
+    }
+    if (rs->order) {
+        rs->base.needs |= WS_SINK_FIRST | WS_SINK_SEGMENT | WS_SINK_GAPS;
+        rs->order_off = rs->base.flow_bytes;
+        rs->base.flow_bytes += (uint32_t)sizeof(struct record_order);
     }
 }
 
@@ -201,6 +264,7 @@ int ws_sink_record_create(struct ws_sink **s, const struct ws_sink_record_config
     rs->lengths = cfg->lengths;
     rs->ip_bytes = cfg->ip_bytes;
     rs->worker = cfg->worker;
+    rs->order = cfg->order;
     rs->chunk = calloc((size_t)(rs->kept.records_max / WS_RECORD_CHUNK + 2), sizeof(*rs->chunk));
     if (!rs->chunk) {
         free(rs);

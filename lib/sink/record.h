@@ -15,6 +15,7 @@ struct ws_sink_record_config {
     bool lengths;         /* stream lengths and gaps of TCP */
     bool ip_bytes;        /* count IP bytes (looks at each packet of selected flows) */
     bool worker;          /* records tell their worker (live) */
+    bool order;           /* begin_seq, late and gaps, over all connections of the tuple */
     /* Memory for WS_RECORD_CHUNK records at a time, when a chunk is full; not given back. NULL =
      * malloc, freed with the sink. Returning NULL counts as the cap. */
     void *(*alloc)(void *user, size_t bytes);

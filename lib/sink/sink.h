@@ -22,6 +22,7 @@ enum ws_sink_need {
     WS_SINK_DATA = 8,         /* ordered bytes and gaps; also payloads of other protocols, a datagram an event */
     WS_SINK_EVENT = 16,
     WS_SINK_CLOSE = 32,
+    WS_SINK_FIRST = 128,      /* the first TCP packet of each direction, also of flows that are not selected */
     WS_SINK_GAPS = 64,        /* lengths and gaps wanted in records, no bytes */
 };
 
@@ -31,6 +32,7 @@ struct ws_sink;
 struct ws_sink_ops {
     void (*flow_open)(struct ws_sink *s, struct ws_flow *flow);
     void (*packet)(struct ws_sink *s, struct ws_flow *flow, const struct ws_packet *p);
+    void (*first)(struct ws_sink *s, struct ws_flow *flow, const struct ws_packet *p);
     void (*segment)(struct ws_sink *s, struct ws_flow *flow, unsigned dir, int64_t off,
                     const struct ws_tcp_segment *seg);
     void (*data)(struct ws_sink *s, struct ws_flow *flow, unsigned dir, uint64_t off,

@@ -67,10 +67,10 @@ static int run_live(struct options *o, enum command cmd, const char *name)
 
 int cmd_capture(struct options *o)
 {
-    return run_live(o, CMD_CAPTURE, "capture");
+    return run_live(o, CMD_CAPTURE, o->program ? o->program : "capture");
 }
 
 int cmd_replay(struct options *o)
 {
-    return run_live(o, CMD_REPLAY, "replay");
+    return run_live(o, CMD_REPLAY, o->program ? o->program : "replay");
 }

@@ -12,6 +12,8 @@ static bool ids_at_first_packet(const struct options *o)
 {
     if (o->flow.n || o->format == FORMAT_HEADERS || o->format == FORMAT_HEADERS32)
         return true;
+    if (o->number_from_zero && o->workers == 1) /* one worker meets them in this order */
+        return false;
     for (const char *c = o->template ? o->template : ""; (c = strchr(c, '%')); c++) {
         c += 1 + strspn(c + 1, "-_0123456789");
         if (!*c)
@@ -58,7 +60,7 @@ int cmd_streams(struct options *o)
         if ((code = spool_stdin(o, spool, sizeof(spool))) || (code = first_pass_run(&fp, o)))
             return code;
     }
-    code = run_init(&r, o, CMD_STREAMS, "streams");
+    code = run_init(&r, o, CMD_STREAMS, o->program ? o->program : "streams");
     if (!code) {
         if (ids)
             first_pass_apply(&fp, &r);

@@ -136,7 +136,8 @@ int first_pass_run(struct first_pass *fp, const struct options *o)
     all.stats_json = NULL;
     all.json = all.csv = false;
     all.out = NULL;
-    all.user = NULL;
+    all.user = all.chroot = NULL;
+    all.rest = NULL;
     code = run_init(&r, &all, CMD_FLOWS, "flows");
     if (!code)
         code = run_open_files(&r);
@@ -183,17 +184,28 @@ void first_pass_free(struct first_pass *fp)
     memset(fp, 0, sizeof(*fp));
 }
 
+static const char **find_stdin(const char **item, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (strcmp(item[i], "-") == 0)
+            return &item[i];
+    return NULL;
+}
+
 int spool_stdin(struct options *o, char *path, size_t path_len)
 {
     static char buf[1 << 20];
     const char *tmp = getenv("TMPDIR");
     char name[512];
     ssize_t n;
-    unsigned at = 0;
-
-    while (at < o->input.n && strcmp(o->input.item[at], "-") != 0)
-        at++;
-    if (at == o->input.n)
+    const char **place = find_stdin(o->input.item, o->input.n);
+    if (!place)
+        place = find_stdin(o->files, o->n_files);
+    if (!place)
+        place = find_stdin(o->resume.item, o->resume.n);
+    if (!place)
+        place = find_stdin(o->resume_files, o->n_resume_files);
+    if (!place)
         return 0;
     snprintf(name, sizeof(name), "%s/wirespool-XXXXXX", tmp && *tmp ? tmp : "/tmp");
     int fd = mkstemp(name);
@@ -220,6 +232,6 @@ int spool_stdin(struct options *o, char *path, size_t path_len)
         return 3;
     }
     snprintf(path, path_len, "/proc/self/fd/%d", fd);
-    o->input.item[at] = path;
+    *place = path;
     return 0;
 }

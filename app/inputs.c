@@ -52,19 +52,41 @@ static int open_failed(int rc)
     return rc == -EINVAL || rc == -ENODATA || rc == -EBADMSG ? 1 : 3;
 }
 
+/* All paths in the order of reading. The number of them, 0 when there is none or no memory. */
+static unsigned gather_paths(struct run *r, unsigned *n_continue)
+{
+    const struct options *o = r->o;
+    const struct {
+        const char *const *item;
+        unsigned n;
+    } part[] = {{o->input.item, o->input.n},
+                {o->files, o->n_files},
+                {o->resume.item, o->resume.n},
+                {o->resume_files, o->n_resume_files}};
+    unsigned n = 0;
+    *n_continue = o->resume.n + o->n_resume_files;
+    r->paths = calloc(o->input.n + o->n_files + *n_continue + 1, sizeof(*r->paths));
+    for (size_t i = 0; r->paths && i < WS_ARRAY_SIZE(part); i++)
+        for (unsigned k = 0; k < part[i].n; k++)
+            r->paths[n++] = part[i].item[k];
+    return n;
+}
+
 int run_open_files(struct run *r)
 {
+    unsigned n_continue, n = gather_paths(r, &n_continue);
     char err[512];
     struct ws_source *s;
     struct ws_file_config fc = {
-        .path = r->o->input.item,
-        .n_path = r->o->input.n,
+        .path = r->paths,
+        .n_path = n,
+        .n_continue = n_continue,
         .packet_max = r->o->packet_max,
         .stable = r->ec.workers > 1,
         .chunks = r->ec.workers > 1 ? STEERED_CHUNKS : DIRECT_CHUNKS,
         .begins = r->file_begins,
     };
-    if (r->o->input.n == 0) {
+    if (n == 0) {
         fprintf(stderr, "wirespool %s: no input file (see wirespool %s --help)\n", r->name,
                 r->name);
         return 2;

@@ -18,6 +18,9 @@ const struct ws_opt options_table[] = {
     GROUP("Input"),
     {"read", 'r', WS_OPT_LIST, "FILE", CMD_FILES | CMD_REPLAY, AT(input),
      "read this capture too (pcap or pcapng, also gz, zst, xz, bz2); - is standard input"},
+    {"continue", 0, WS_OPT_LIST, "FILE", CMD_FILES, AT(resume),
+     "read this capture after all others, only to complete the flows that are still open"},
+    {"time-shift", 0, WS_OPT_STRING, "[-]TIME", CMD_ALL, AT(time_shift), "add this to every packet's time"},
     {"dev", 0, WS_OPT_LIST, "DEVARGS", CMD_CAPTURE, AT(dev),
      "capture from this DPDK device: a PCI address or a vdev string such as net_af_packet0,iface=eth1; repeatable"},
     {"interface", 'i', WS_OPT_LIST, "IFACE", CMD_CAPTURE, AT(iface),
@@ -63,6 +66,8 @@ const struct ws_opt options_table[] = {
      "what a stream file holds (default raw: the bytes alone)"},
     {"template", 'T', WS_OPT_STRING, "TEMPLATE", STREAM_OUT, AT(template),
      "file names: %A %B addresses, %a %b ports, %E %e MACs, %T %t %D start time, %V %v VLAN, %P protocol, %I %i device and its port, %C %c %# counter, %N %K %M %G %S connection number, %% (default %A.%a-%B.%b%V%v%C%c)"},
+    {"number-from-zero", 0, WS_OPT_FLAG, NULL, STREAM_OUT, AT(number_from_zero),
+     "%N %K %M %G %S count from 0, in the order of the connections' first packets (default: the FlowID)"},
     {"no-colon", 0, WS_OPT_FLAG, NULL, STREAM_OUT, AT(no_colon), "replace : in file names by _"},
     {"separate", 0, WS_OPT_FLAG, NULL, STREAM_OUT, AT(separate),
      "with --format chunks or json: a file a direction instead of one a connection"},
@@ -76,6 +81,8 @@ const struct ws_opt options_table[] = {
      "a file NAME-metadata.txt or .json of each connection: its packets, bytes and changes of side"},
     {"metadata-dir", 0, WS_OPT_STRING, "DIR", STREAM_OUT, AT(metadata_dir),
      "with streams on standard output (-): the directory of the metadata"},
+    {"rest", 0, WS_OPT_STRING, "FILE", STREAM_OUT, AT(rest),
+     "write the packets that were not taken as TCP to FILE (pcap)"},
     {"udp", 0, WS_OPT_FLAG, NULL, STREAM_OUT, AT(udp), "write UDP payloads too"},
     {"all-ip", 0, WS_OPT_FLAG, NULL, STREAM_OUT, AT(all_ip), "write payloads of every IP protocol"},
     {"no-tcp", 0, WS_OPT_FLAG, NULL, STREAM_OUT, AT(no_tcp), "write no TCP streams"},
@@ -136,6 +143,7 @@ const struct ws_opt options_table[] = {
     {"no-promiscuous", 0, WS_OPT_FLAG, NULL, CMD_CAPTURE, AT(no_promiscuous), "do not ask for promiscuous mode"},
     {"drain", 0, WS_OPT_DURATION, "TIME", CMD_ALL, AT(drain), "how long outputs may take after the first Ctrl-C (default 30s)"},
     {"user", 'U', WS_OPT_STRING, "USER", CMD_ALL, AT(user), "become this user once inputs and outputs are open"},
+    {"chroot", 0, WS_OPT_STRING, "DIR", CMD_ALL, AT(chroot), "with -U: make DIR the root directory, too"},
     {"stats", 0, WS_OPT_FLAG, NULL, CMD_ALL, AT(stats), "print all counters and the ledger's equations at the end"},
     {"stats-json", 0, WS_OPT_STRING, "FILE", CMD_ALL, AT(stats_json), "the same as JSON to FILE (- is standard error)"},
     {"quiet", 'q', WS_OPT_FLAG, NULL, CMD_ALL | CMD_REPAIR, AT(quiet), "no progress, no summary"},
@@ -196,6 +204,7 @@ int options_parse(struct options *o, enum command cmd, const char *name, int arg
     int rest;
 
     options_defaults(o);
+    o->program = name;
     if (ws_opts_parse(options_table, cmd, argc, (const char *const *)argv, o, &o->input, &rest, err, sizeof(err)) < 0) {
         fprintf(stderr, "wirespool %s: %s (see wirespool %s --help)\n", name, err, name);
         return 2;
@@ -212,6 +221,10 @@ int options_parse(struct options *o, enum command cmd, const char *name, int arg
     if ((rest < argc || o->filter_text) && !o->filter) {
         fprintf(stderr, "wirespool %s: out of memory for the filter\n", name);
         return 3;
+    }
+    if (o->chroot && !o->user) {
+        fprintf(stderr, "wirespool %s: --chroot needs -U: root can leave a chroot\n", name);
+        return 2;
     }
     return 0;
 }

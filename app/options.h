@@ -27,6 +27,12 @@ enum trailer_kind { TRAILER_NONE, TRAILER_METAMAKO, TRAILER_METAMAKO_DOUBLE };
 
 struct options {
     struct ws_opt_list input;  /* positionals and -r */
+    struct ws_opt_list resume; /* --continue */
+    /* A front-end's own lists, which may be longer: read after input, and after resume. Borrowed. */
+    const char **files, **resume_files;
+    unsigned n_files, n_resume_files;
+    const char *program;       /* command's name in messages; a front-end's is its own */
+    const char *time_shift;
     char *filter;              /* words after "--", or -f; NULL = none (heap) */
     const char *filter_text;   /* -f */
 
@@ -39,7 +45,8 @@ struct options {
     /* common */
     uint64_t workers, writers;
     bool stats, quiet, overwrite, json, help, verbose, hugepages;
-    const char *user, *eal;
+    const char *user, *chroot, *eal;
+    bool many_files_hint;      /* say so when a directory gets very many files, though quiet */
     const char *stats_json;
 
     /* listing */
@@ -51,6 +58,8 @@ struct options {
     const char *out;
     int format, gaps, overlap, fsync_mode;
     const char *fsync, *template;
+    const char *rest;
+    bool number_from_zero;
     bool udp, all_ip, no_tcp, gaps_file, part, us, separate, no_colon;
     bool in_place;
     bool joined, local_time, json_ns, missing_text;

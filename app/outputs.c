@@ -182,6 +182,11 @@ int outputs_count(struct run *r)
         return 2;
     o->n_output += r->o->metadata_dir != NULL;
     o->n_output += streams != NULL;
+    if (r->o->rest) {
+        if (!*r->o->rest || (pcap && strcmp(r->o->rest, pcap) == 0) || has_suffix(r->o->rest, ".pcapng"))
+            return usage(r, r->o->rest, "--rest needs a pcap file of its own");
+        o->n_output++;
+    }
     o->n_output += flows != NULL;
     o->n_writer = o->n_output ? (unsigned)WS_MIN(r->o->writers, o->n_output) : 0;
     return 0;
@@ -317,6 +322,32 @@ static int prepare_streams(struct run *r, const char *path)
     return add_output(r, &oc, merged_streams(r) ? &r->out.metadata : &r->out.streams);
 }
 
+static struct ws_frame_format rest_format(const struct run *r)
+{
+    struct ws_frame_format fmt = frame_format(r);
+    fmt.pcapng = false;
+    return fmt;
+}
+
+/* A pcapng input that describes no interface yet: a header needs some link type. */
+static const struct ws_pcapng_iface *rest_iface(const struct run *r)
+{
+    static const struct ws_pcapng_iface ethernet = {.link_type = 1, .tsresol = 9};
+    return r->n_iface ? r->iface : &ethernet;
+}
+
+static int prepare_rest(struct run *r, const char *path)
+{
+    struct ws_output_config oc = {
+        .kind = WS_OUTPUT_MERGED, .path = path, .commit = strcmp(path, "-") != 0, .user = r};
+    const struct ws_frame_format fmt = rest_format(r);
+    uint8_t head[64];
+    common_config(r, &oc);
+    oc.header_len = ws_frame_header(head, sizeof(head), &fmt, rest_iface(r), 1);
+    oc.header = head;
+    return add_output(r, &oc, &r->out.rest);
+}
+
 static int prepare_flows(struct run *r, const char *path)
 {
     struct ws_output_config oc = {
@@ -371,6 +402,8 @@ int outputs_prepare(struct run *r)
                                             : prepare_merged_pcap(r, pcap)))
         return code;
     if (streams && (code = prepare_streams(r, streams)))
+        return code;
+    if (r->o->rest && (code = prepare_rest(r, r->o->rest)))
         return code;
     if ((r->cmd & CMD_LIVE) && r->o->flows_out && (code = prepare_flows(r, r->o->flows_out)))
         return code;
@@ -480,6 +513,20 @@ static enum ws_stream_metadata metadata_kind(const struct run *r)
                                  : WS_STREAM_METADATA_JSON;
 }
 
+/* A second packet output; it has no interfaces to describe. */
+static int make_rest_sink(struct run *r, unsigned worker, struct ws_sink **s)
+{
+    struct ws_sink_pcap_config pc = {
+        .channel = ws_output_channel(r->out.rest, worker),
+        .format = rest_format(r),
+        .role = r->ec.receivers ? WS_SINK_PCAP_PACKETS : WS_SINK_PCAP_ALONE,
+        .rest = true,
+        .iface = rest_iface(r),
+        .n_iface = 1,
+    };
+    return ws_sink_pcap_create(s, &pc);
+}
+
 static int make_stream_sink(struct run *r, unsigned worker, struct ws_sink **s)
 {
     char err[256];
@@ -505,6 +552,7 @@ static int make_stream_sink(struct run *r, unsigned worker, struct ws_sink **s)
         .gaps_holes = r->o->gaps == 0,
         .holes_max = r->o->holes_max,
         .gaps_file = r->o->gaps_file,
+        .number_from_zero = r->o->number_from_zero,
         .frame = frame,
         .pcap_tcp = !r->o->no_tcp,
         .pcap_udp = r->o->udp || r->o->all_ip,
@@ -585,6 +633,10 @@ int outputs_make_sinks(void *user, unsigned worker, struct ws_sink **out)
         rc = make_metadata_sink(r, worker, &out[n]);
         n += rc == 0;
     }
+    if (rc == 0 && r->out.rest) {
+        rc = make_rest_sink(r, worker, &out[n]);
+        n += rc == 0;
+    }
     if (rc == 0 && r->out.flows) {
         rc = make_flow_lines_sink(r, worker, &out[n]);
         n += rc == 0;
@@ -604,7 +656,7 @@ void outputs_chown(struct outputs *o, uid_t uid, gid_t gid)
 {
     if (o->dir && o->dir_is_new && chown(o->dir, uid, gid) < 0)
         fprintf(stderr, "wirespool: %s: %s\n", o->dir, strerror(errno));
-    struct ws_output *const opened[] = {o->pcap_rotates ? NULL : o->pcap, o->flows};
+    struct ws_output *const opened[] = {o->pcap_rotates ? NULL : o->pcap, o->flows, o->rest};
     for (size_t i = 0; i < WS_ARRAY_SIZE(opened); i++) {
         int rc = opened[i] ? ws_output_chown(opened[i], uid, gid) : 0;
         if (rc < 0)

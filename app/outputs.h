@@ -16,7 +16,7 @@ struct flow_list;
 struct outputs {
     struct ws_writer *writer[WS_WRITERS_MAX];
     unsigned n_writer;
-    struct ws_output *pcap, *streams, *flows;
+    struct ws_output *pcap, *streams, *flows, *rest;
     struct ws_output *metadata; /* a directory of its own, when streams go to standard output */
     bool pcap_rotates, pcapng;
     unsigned n_output;

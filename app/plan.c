@@ -54,6 +54,20 @@ static int plan_time(const char *text, const char *option, int64_t *ns)
     return usage(line);
 }
 
+static int plan_shift(const char *text, int64_t *ns)
+{
+    bool back = text && *text == '-';
+    *ns = 0;
+    if (!text)
+        return 0;
+    if (ws_parse_duration(text + (back || *text == '+'), ns) < 0) {
+        fprintf(stderr, "wirespool: --time-shift: '%s' is not a time such as 10s or -1h\n", text);
+        return 2;
+    }
+    *ns = back ? -*ns : *ns;
+    return 0;
+}
+
 static int plan_select(struct ws_select *s, const struct options *o)
 {
     int rc;
@@ -117,7 +131,7 @@ int plan_engine(struct ws_engine_config *cfg, const struct options *o, enum comm
     char err[512];
     bool live = (cmd & CMD_LIVE) != 0;
     int rc = plan_select(&cfg->select, o);
-    if (rc)
+    if (rc || (rc = plan_shift(o->time_shift, &cfg->time_shift_ns)))
         return rc;
     if (o->workers < 1 || o->workers > WS_WORKERS_MAX)
         return usage("--workers: 1 to 64");

@@ -81,7 +81,15 @@ static int become_user(struct run *r)
         return 2;
     }
     outputs_chown(&r->out, pw->pw_uid, pw->pw_gid);
-    if (initgroups(pw->pw_name, pw->pw_gid) < 0 || setgid(pw->pw_gid) < 0 ||
+    if (initgroups(pw->pw_name, pw->pw_gid) < 0) {
+        fprintf(stderr, "wirespool: -U %s: %s\n", r->o->user, strerror(errno));
+        return 3;
+    }
+    if (r->o->chroot && (chroot(r->o->chroot) < 0 || chdir("/") < 0)) {
+        fprintf(stderr, "wirespool: --chroot %s: %s\n", r->o->chroot, strerror(errno));
+        return 3;
+    }
+    if (setgid(pw->pw_gid) < 0 ||
         setuid(pw->pw_uid) < 0) {
         fprintf(stderr, "wirespool: -U %s: %s\n", r->o->user, strerror(errno));
         return 3;
@@ -350,5 +358,6 @@ void run_fini(struct run *r)
     if (r->ec.runtime)
         ws_runtime_stop(r->ec.runtime);
     plan_free(&r->ec);
+    free(r->paths);
     remove_scratch(r);
 }

@@ -29,6 +29,7 @@
     X(SHED_OTHER, "shed_other", "packets", "frames of no flow (counted as such) that packet outputs did not get: steering ring full") \
     X(SHED_DATAGRAM, "shed_datagram", "datagrams", "reassembled from fragments, but dropped: steering ring full") \
     X(SHED_FLOW, "shed_flow", "packets", "dropped: flow table full and nothing to evict")          \
+    X(NOT_CONTINUED, "not_continued", "packets", "of no open flow, in a file that only completes flows") \
     X(FRAG_HELD, "frag_held", "packets", "fragments whose datagram is still unknown (gauge)")      \
     X(STEERED, "steered", "packets", "handed to another worker by ring")                           \
     X(STEER_COPIED, "steer_copied", "packets", "of those, copied because the source needs the buffer") \

@@ -288,6 +288,7 @@ static int build_receive(struct ws_engine *e, unsigned thread, struct ws_counter
         .filter_late = e->cfg.filter_late,
         .tcp_udp_only = e->cfg.tcp_udp_only,
         .trailer = e->cfg.trailer,
+        .time_shift_ns = e->cfg.time_shift_ns,
         .select = &e->cfg.select,
         .budget = e->cfg.packet_max ? &e->budget : NULL,
         .clock_ordinals = ws_engine_receive_stages(&e->cfg) > 1,

@@ -56,6 +56,7 @@ struct ws_engine_config {
     struct ws_tcp_config tcp;          /* want is computed from the sinks' needs */
     const struct ws_filter *filter;    /* borrowed, cloned a thread; NULL = none */
     bool filter_late;  /* number flows before filtering, so that filters never renumber (6a.1) */
+    int64_t time_shift_ns; /* added to every packet's stamp, before filters and time ranges */
     struct ws_select select;
     struct ws_flow_ids ids;            /* ordinal list when known beforehand */
     bool udp, all_ip;  /* payload of UDP / of all other protocols goes to data sinks too */

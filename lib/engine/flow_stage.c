@@ -280,6 +280,10 @@ static void tcp_packet(struct ws_flow_stage *fs, struct ws_flow *f, const struct
     fill_segment(&seg, p);
     if (WS_UNLIKELY(p->tcp_flags & WS_TCP_SYN || c->candidate.state)) {
         enum ws_tcp_verdict v = ws_tcp_verdict(c, p->dir, &seg);
+        if (v != WS_TCP_TAKEN && p->flags & WS_PKT_CONTINUES) {
+            ws_count(fs->counters, WS_C_NOT_CONTINUED, 1);
+            return;
+        }
         if (v != WS_TCP_TAKEN && fs->per_tuple)
             restart_flow(fs, f, v == WS_TCP_NEW_CANDIDATE);
         else if (v != WS_TCP_TAKEN)
@@ -333,6 +337,17 @@ static void bare_frame(struct ws_flow_stage *fs, struct ws_flow *f, const struct
                                           : (enum ws_flow_class)f->flow_class);
 }
 
+/* A packet of a file that only completes flows, when its direction has none that is open. Its frame's fate is counted. */
+static bool refuse_opening(struct ws_flow_stage *fs, const struct ws_flow *f,
+                           const struct ws_packet *p)
+{
+    if (f && f->seen >> p->dir & 1 && !ws_flow_table_is_idle(fs->table, f, p->clock_ns))
+        return false;
+    if (!(p->flags & (WS_PKT_DATAGRAM | WS_PKT_FILTERED)))
+        ws_count(fs->counters, WS_C_NOT_CONTINUED, 1);
+    return true;
+}
+
 static void flow_packet(struct ws_flow_stage *fs, struct ws_flow *f, uint32_t hash,
                         const struct ws_packet *p)
 {
@@ -343,6 +358,8 @@ static void flow_packet(struct ws_flow_stage *fs, struct ws_flow *f, uint32_t ha
             ws_tcp_note_missing(fs->tcp, conn_of(fs, f), p->dir, p->tcp_seq, p->payload_wire_len);
         return;
     }
+    if (WS_UNLIKELY(p->flags & WS_PKT_CONTINUES) && refuse_opening(fs, f, p))
+        return;
     if (!f) {
         f = ws_flow_table_add(fs->table, &p->key, hash, p->clock_ns, NULL, 0);
         if (WS_UNLIKELY(!f)) {

@@ -21,7 +21,7 @@ unsigned ws_ledger_check(const struct ws_counters *s, struct ws_ledger_equation 
         ws_count_get(s, WS_C_FILTERED) + range(s, WS_C_UNDEC_LINK_TYPE, WS_C_UNDEC_FRAGMENT) +
             ws_count_get(s, WS_C_NON_FLOW) + ws_count_get(s, WS_C_FLOW_PACKETS) +
             ws_count_get(s, WS_C_SHED_STEER) + ws_count_get(s, WS_C_SHED_FLOW) +
-            ws_count_get(s, WS_C_FRAG_HELD)};
+            ws_count_get(s, WS_C_NOT_CONTINUED) + ws_count_get(s, WS_C_FRAG_HELD)};
     eq[1] = (struct ws_ledger_equation){
         "payload: seen = delivered + duplicate + overlap + refused + held",
         ws_count_get(s, WS_C_PAYLOAD_SEEN),

@@ -273,12 +273,23 @@ static void decode_frame(struct ws_receive *r, struct ws_packet *p, uint32_t tra
     p->wire_len += trailer_len;
 }
 
+/* Stamps are held at the ends of the scale rather than let wrap. */
+static void shift_times(struct ws_receive *r, unsigned n)
+{
+    int64_t shift = r->cfg.time_shift_ns;
+    for (unsigned i = 0; i < n; i++)
+        if (__builtin_add_overflow(r->pkt[i].ts_ns, shift, &r->pkt[i].ts_ns))
+            r->pkt[i].ts_ns = shift < 0 ? INT64_MIN : INT64_MAX;
+}
+
 static void handle_burst(struct ws_receive *r, unsigned n)
 {
     uint64_t bytes = 0, wire = 0;
     bool trailers = r->cfg.trailer.kind != WS_TRAILER_NONE;
     if (WS_UNLIKELY(trailers))
         read_trailers(r, n);
+    if (WS_UNLIKELY(r->cfg.time_shift_ns))
+        shift_times(r, n);
     for (unsigned i = 0; i < n; i++) {
         struct ws_packet *p = &r->pkt[i];
         p->ordinal = r->ordinal++;

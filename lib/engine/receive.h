@@ -28,6 +28,7 @@ struct ws_receive_config {
     bool filter_late;
     bool tcp_udp_only; /* packets of other protocols are of no flow */
     struct ws_trailer_config trailer; /* says when frames came, and where; taken before all else */
+    int64_t time_shift_ns;          /* added to every stamp, before all else */
     const struct ws_select *select; /* time range; borrowed */
     struct ws_packet_budget *budget; /* NULL = no limit */
     /* Several stages: ordinals follow the steady clock, so that all stages advance alike and

@@ -14,7 +14,8 @@ const struct ws_decode_config ws_decode_defaults = {
 };
 
 /* The flags that sources and the defragmenter set; decode owns the others. */
-#define KEPT_FLAGS (uint32_t)(WS_PKT_RELEASED | WS_PKT_FILTERED | WS_PKT_HW_TS | WS_PKT_SUM_UNKNOWN)
+#define KEPT_FLAGS                                                                                 \
+    (uint32_t)(WS_PKT_RELEASED | WS_PKT_FILTERED | WS_PKT_HW_TS | WS_PKT_SUM_UNKNOWN | WS_PKT_CONTINUES)
 
 /* Empties what decode fills. The fields from the key to the end of the descriptor are all its own.
  */

@@ -27,6 +27,7 @@ enum ws_packet_flag {
     WS_PKT_HW_TS = 1u << 10,    /* ts_ns comes from the NIC */
     WS_PKT_FLOW_KNOWN = 1u << 11, /* a fragment whose flow key (ports) is known */
     WS_PKT_INCOMPLETE = 1u << 13, /* a datagram given up incomplete: its header, to say what is lost */
+    WS_PKT_CONTINUES = 1u << 14,  /* of a file that only completes open flows: it opens none */
     WS_PKT_SUM_UNKNOWN = 1u << 12, /* (port) checksums are not on the wire yet: do not judge them */
 };
 

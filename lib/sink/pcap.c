@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "packet/decode.h"
 
 /* Interface numbers have 16 bits (ws_packet.iface), and each group has a new one. */
 #define GROUPS_MAX 65536u
@@ -132,6 +133,8 @@ static void on_packet(struct ws_sink *s, struct ws_flow *flow, const struct ws_p
     uint64_t order = p->ordinal;
     (void)flow;
     if (p->flags & WS_PKT_DATAGRAM) /* no frame of its own */
+        return;
+    if (ps->cfg.rest && p->status == WS_DECODE_OK && p->key.proto == 6)
         return;
     if (!ps->cfg.format.pcapng) {
         if (WS_UNLIKELY(p->link_type != ps->link_type)) {

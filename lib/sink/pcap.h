@@ -21,6 +21,7 @@ struct ws_sink_pcap_config {
     struct ws_channel *channel; /* of a MERGED output; borrowed */
     struct ws_frame_format format;
     enum ws_sink_pcap_role role;
+    bool rest; /* only what was not taken as TCP: other protocols, no IP, undecodable frames */
     const struct ws_sink *announcer; /* PACKETS: the output's announcer, made before and destroyed
                                         after; NULL = no interface turns up later */
     const struct ws_pcapng_iface *iface; /* known at the start: in the header; iface[0] gives the

@@ -51,6 +51,7 @@ static void close_file(struct ws_file *f)
 static int open_file(struct ws_file *f, char *err, size_t err_len)
 {
     const char *path = f->path[f->next++];
+    f->flags = f->next > f->n_path - f->n_continue ? WS_PKT_CONTINUES : 0;
     f->name = strcmp(path, "-") ? path : "standard input";
     int r = ws_input_open(&f->in, path, err, err_len);
     if (r)
@@ -348,6 +349,7 @@ static int set_up(struct ws_file *f, const struct ws_file_config *cfg)
     f->begins_user = cfg->begins_user;
     f->path = cfg->path;
     f->n_path = cfg->n_path;
+    f->n_continue = cfg->n_continue;
     f->left = cfg->packet_max ? cfg->packet_max : UINT64_MAX;
     f->clock_ns = INT64_MIN;
     int r = ws_ifaces_init(&f->ifaces);

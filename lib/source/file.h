@@ -14,6 +14,8 @@ struct ws_file_config {
     /* How many when stable (default 32, at least 2): all in use = the reader waits. Direct reading
      * needs one and takes one. */
     unsigned chunks;
+    /* The last n_continue paths only complete flows that are open (WS_PKT_CONTINUES). */
+    unsigned n_continue;
     uint64_t packet_max;       /* stop after so many packets; 0 = all (counted before filters) */
     uint32_t packet_bytes_max; /* longest packet believed (default 256 KiB; more = damaged) */
     bool stable;               /* packets are steered: keep chunks until released */

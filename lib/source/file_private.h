@@ -51,6 +51,7 @@ struct ws_file {
     uint64_t need;    /* bytes that the record at chunks.pos needs, when more are wanted */
     uint32_t cap_max; /* of the current pcap file */
     uint16_t iface;
+    uint32_t flags;   /* of every packet of the current file */
     struct ws_pcap_file pcap;
     /* the current file */
     uint64_t skip; /* bytes to pass over before the next block */
@@ -63,7 +64,7 @@ struct ws_file {
     /* all files */
     struct ws_ifaces ifaces;
     const char *const *path;
-    unsigned n_path, next;
+    unsigned n_path, n_continue, next;
     uint32_t packet_bytes_max;
     uint64_t done_before; /* stored bytes of the files that are over */
 };
@@ -95,7 +96,7 @@ static inline void ws_file_give(struct ws_file *f, struct ws_packet *pkt, const 
     f->clock_ns = WS_MAX(f->clock_ns, ts_ns);
     pkt->clock_ns = f->clock_ns;
     pkt->ordinal = f->ordinal++;
-    pkt->flags = pkt->cap_len < pkt->wire_len ? WS_PKT_SNAPPED : 0;
+    pkt->flags = f->flags | (pkt->cap_len < pkt->wire_len ? WS_PKT_SNAPPED : 0);
     pkt->device = 0;
 }
 

@@ -1,0 +1,104 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""What is done with packets before and beside streams: --continue, --rest, --time-shift, numbers from zero, --chroot."""
+import os
+import struct
+
+import e2e
+from e2e import USAGE, counters, data, run, tree
+
+
+def records(path):
+    """(header, [(stamp, record bytes)]) of a little-endian pcap."""
+    with open(path, "rb") as f:
+        raw = f.read()
+    at, out = 24, []
+    while at < len(raw):
+        sec, frac, cap = struct.unpack_from("<III", raw, at)
+        out.append(((sec, frac), raw[at:at + 16 + cap]))
+        at += 16 + cap
+    return raw[:24], out
+
+
+class Inputs(e2e.Case):
+    def halves(self):
+        head, packets = records(data("sample"))
+        half = len(packets) // 2
+        for name, part in (("first.pcap", packets[:half]), ("second.pcap", packets[half:])):
+            with open(self.path(name), "wb") as f:
+                f.write(head + b"".join(raw for _, raw in part))
+        return self.path("first.pcap"), self.path("second.pcap")
+
+    def test_continue(self):
+        """The second half completes what the first began, and begins nothing."""
+        first, second = self.halves()
+        whole = self.streams("whole", data("sample"))
+        both = self.streams("both", first, second)
+        self.assertEqual(both, whole)
+        begun = self.streams("begun", first)
+        self.streams("open", "--continue", second, first)
+        completed = tree(self.path("open"))
+        self.assertEqual(set(completed), set(begun))
+        self.assertEqual(completed, {name: whole[name] for name in begun})
+        self.assertTrue(any(begun[name] != whole[name] for name in begun), "no stream crosses the middle: no test")
+        for workers in ("1", "3"):
+            _, count = counters("streams", "-q", "--workers", workers, "-o", self.path("n" + workers), first, "--continue", second)
+            self.assertGreater(count["not_continued"], 0)
+            self.assertEqual(tree(self.path("n" + workers)), completed)
+        _, count = counters("streams", "-q", "-o", self.path("none"), "--continue", data("sample"))
+        self.assertEqual(count["flows_created"], 0)
+
+    def test_continue_renews_nothing(self):
+        """A tuple that is used again is no open flow."""
+        tuple_reused = data("gen-reuse")
+        once = self.streams("once", tuple_reused)
+        self.assertEqual(self.streams("twice", tuple_reused, "--continue", tuple_reused), once)
+
+    def test_rest(self):
+        """What is not TCP, whole and in order, however many workers there are."""
+        run("extract", "-q", data("sample"), "-o", self.path("want.pcap"), "--", "not tcp and not (ip6 proto 6) and not "
+            "(vlan and tcp)")
+        _, want = records(self.path("want.pcap"))
+        for workers in ("1", "4"):
+            rest = self.path("rest%s.pcap" % workers)
+            run("streams", "-q", "--workers", workers, data("sample"), "-o", self.path("d" + workers), "--rest", rest)
+            self.assertEqual([x[1] for x in records(rest)[1]], [x[1] for x in want])
+        self.assertEqual(tree(self.path("d1")), self.streams("plain", data("sample")))
+        run("streams", "-q", data("sample"), "-o", self.path("d1"), "--rest", "x.pcapng", code=USAGE)
+
+    def test_time_shift(self):
+        _, plain = records(data("sample"))
+        for text, seconds in (("1h", 3600), ("-1d", -86400), ("+2s", 2)):
+            run("extract", "-q", "--us", "--overwrite", data("sample"), "--time-shift", text, "-o", self.path("out.pcap"))
+            shifted = records(self.path("out.pcap"))[1]
+            self.assertEqual([x[0] for x in shifted], [(s + seconds, f) for (s, f), _ in plain])
+        for text in ("x", "-", "--1", "1y"):
+            run("extract", data("sample"), "--time-shift", text, "-o", self.path("n.pcap"), code=USAGE)
+
+    def test_numbers_from_zero(self):
+        """The order of first packets, from 0, for any number of workers and from standard input."""
+        words = ("--template", "%N-%A.%a-%B.%b", "--number-from-zero")
+        first = self.streams("one", data("sample"), *words)
+        flows = [f for f in e2e.flows(data("sample")) if f["proto"] == "tcp"]
+        numbered = {"%03d" % (f[key] - 1) for f in flows for key in ("flow_id", "resp_flow_id") if key in f}
+        self.assertTrue(first)
+        self.assertLessEqual({name[:3] for name in first}, numbered)
+        self.assertEqual(self.streams("four", data("sample"), "--workers", "4", *words), first)
+        with open(data("sample"), "rb") as f:
+            self.assertEqual(self.streams("pipe", "-", *words, stdin=f.read()), first)
+
+    def test_chroot(self):
+        run("streams", "--chroot", "/", data("sample"), "-o", self.path("x"), code=USAGE)
+        e2e.need_root()
+        os.chmod(self.directory, 0o755)
+        os.mkdir(self.path("jail"))
+        out = self.path("out")
+        run("streams", "-q", "-U", "nobody", "--chroot", self.path("jail"), data("sample"), "-o", out)
+        self.assertEqual(tree(out), self.streams("plain", data("sample")))
+        self.assertEqual(os.listdir(self.path("jail")), [])
+        run("streams", "-q", "-U", "nobody", "--chroot", self.path("nowhere"), data("sample"), "-o", self.path("y"),
+            code=e2e.ENVIRONMENT)
+
+
+if __name__ == "__main__":
+    e2e.main()

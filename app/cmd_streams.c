@@ -47,6 +47,20 @@ static void print_summary(const struct run *r)
                 gap_bytes);
 }
 
+/* Directories of very many files are slow to list; a template can make several. */
+static void hint_many_files(const struct run *r)
+{
+    enum { MANY = 10000 };
+    uint64_t files = 0;
+    const struct options *o = r->o;
+    for (unsigned w = 0; w < r->ec.workers; w++)
+        files += r->out.report[w].files;
+    if (files > MANY && !(o->template && strchr(o->template, '/')))
+        fprintf(stderr, "wirespool: %" PRIu64 " files in one directory: %%K/ before the --template (tcpflow: -Fk) makes a "
+                        "directory a thousand\n",
+                files);
+}
+
 int cmd_streams(struct options *o)
 {
     struct first_pass fp = {0};
@@ -74,6 +88,8 @@ int cmd_streams(struct options *o)
         code = run_verdict(&r);
         if (!o->quiet)
             print_summary(&r);
+        if (!o->quiet || o->many_files_hint)
+            hint_many_files(&r);
         if (o->json) {
             int rc = flow_list_gather(&l, &r);
             if (!rc)

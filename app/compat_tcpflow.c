@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* wirespool tcpflow: fills struct options as tcpflow's words mean them, and runs `streams` or `capture`. */
+#include "app/compat_tcpflow.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/commands.h"
+#include "app/compat_tcpflow_args.h"
+#include "app/manual.h"
+#include "base/log.h"
+#include "base/overlap.h"
+#include "filter/filter.h"
+#include "ws_config.h"
+
+/* Flows never end of silence: a century, which no sum with a time of day overflows. */
+#define NO_TIMEOUT_NS (INT64_C(100) * 365 * 86400 * 1000000000)
+
+const char compat_tcpflow_usage[] =
+    "[-aBcCDgHhIJKlPpqsvVZ0] [-b BYTES] [-d N] [-e|-E|-x SCANNER] [-f N] [-F LETTERS] [-i IFACE] [-L NAME] [-m BYTES] "
+    "[-o DIR] [-r FILE]... [-R FILE]... [-S NAME=VALUE]... [-T TEMPLATE] [-U USER] [-w FILE] [-X FILE] [-z DIR] [EXPRESSION]";
+const char compat_tcpflow_summary[] = "write the TCP streams of captures to files, as tcpflow does";
+const char compat_tcpflow_manual[] =
+    ".SH FILES\n"
+    "\\fIsource.port\\-destination.port\\fR[\\fB\\-\\-\\fIvlan\\fR][\\fBc\\fIN\\fR]: the bytes of one direction of a connection; "
+    "IPv4 octets have 3 digits and ports 5.\n"
+    "A name that is taken, also by an earlier run, gets c1, c2, ...\n"
+    "A file's time is that of its first packet. Without data there is no file.\n"
+    ".SH DIFFERENCES\n"
+    "What differs from tcpflow 1.6.1 stands in docs/compat.md.\n";
+
+/* The whole of one run: the words, and the options they mean. */
+struct tcpflow {
+    struct tcpflow_args a;
+    struct options o;
+    char pcap_template[WS_NAME_TEMPLATE_MAX + 16];
+};
+
+static int refuse(const char *text)
+{
+    fprintf(stderr, "tcpflow: %s\n", text);
+    return 2;
+}
+
+static void print_settings(void)
+{
+    puts("\nSettings (-S NAME=VALUE) and their defaults:");
+    for (const struct tcpflow_setting *s = tcpflow_settings; s->name; s++)
+        printf("  %-24s %-8s %s\n", s->name, s->value, s->help);
+}
+
+static void print_letters(void)
+{
+    puts("\nLetters of -F, each put before (c: after) the names so far:\n"
+         "  c    the counter on every name        t    seconds since 1970 and T\n"
+         "  T    2026-01-31T12:00:00Z              X    no files, only the report\n"
+         "  M    MD5 of each stream in the report\n"
+         "  k    %K/                               m    %M000-%M999/%M%K/\n"
+         "  g    %G000000-%G999999/%G%M000-%G%M999/%G%M%K/\n"
+         "\nTemplates of -T:\n"
+         "  %A %a  source address, port            %B %b  destination address, port\n"
+         "  %E %e  source, destination MAC         %V %v  -- and the VLAN, when there is one\n"
+         "  %T %t  first packet, ISO or seconds    %C %c  c and the counter, when it is not 0\n"
+         "  %#     the counter                     %S     the connection's number, 20 digits\n"
+         "  %N %K %M %G  its last 3 digits, thousands, millions, milliards\n"
+         "  %%     a per cent sign                 /      makes directories\n"
+         "Default: " WS_NAME_DEFAULT ". Without %c or %#, %C%c is appended.");
+}
+
+static void print_scanners(void)
+{
+    static const char *const text[SCANNERS] = {
+        [SCAN_HTTP] = "bodies of HTTP responses in files of their own, decompressed",
+        [SCAN_MD5] = "MD5 of each file, in the report",
+        [SCAN_NETVIZ] = "one page about the traffic: report.pdf",
+        [SCAN_PYTHON] = "a function of yours sees each stream; what it returns goes into the report",
+        [SCAN_TCPDEMUX] = "the streams themselves; on unless switched off",
+        [SCAN_WIFIVIZ] = "names of wireless networks, in the report",
+    };
+    for (int i = 0; i < SCANNERS; i++)
+        printf("%-9s %-4s %s\n", tcpflow_scanners[i], i == SCAN_TCPDEMUX ? "on" : "off", text[i]);
+    print_settings();
+}
+
+static int print_help(const struct tcpflow_args *a)
+{
+    printf("usage: tcpflow %s\n\n%s\n", compat_tcpflow_usage, compat_tcpflow_summary);
+    ws_opts_help(stdout, tcpflow_options, 1);
+    if (a->help > 1) {
+        print_settings();
+        print_letters();
+    }
+    printf("\nEXPRESSION is a filter as of pcap-filter(7), in one or several words.\n%s", manual_exit_codes);
+    return 0;
+}
+
+/* A filter that libpcap refuses may be a value that its option does not take. */
+static int take_filter(struct tcpflow *t)
+{
+    char err[512];
+    struct ws_filter *f;
+    if (!*t->a.words)
+        return 0;
+    bool number = strspn(t->a.words, "0123456789") == strlen(t->a.words);
+    int rc = number ? -EINVAL : ws_filter_create(&f, t->a.words, -1, err, sizeof(err));
+    if (rc < 0) {
+        fprintf(stderr, "tcpflow: filter '%s': %s\n", t->a.words, number ? "a number alone filters nothing" : err);
+        tcpflow_args_explain_filter(&t->a);
+        return rc == -ENOMEM ? 3 : 2;
+    }
+    ws_filter_destroy(f);
+    t->o.filter = strdup(t->a.words);
+    return t->o.filter ? 0 : 3;
+}
+
+/* Names, files and engine: what is the same for captures and files. */
+static void set_common(struct tcpflow *t)
+{
+    const struct tcpflow_args *a = &t->a;
+    struct options *o = &t->o;
+    o->program = "tcpflow";
+    o->quiet = a->debug < 10;
+    o->verbose = a->debug >= 10;
+    o->many_files_hint = !a->quiet && a->debug > 0;
+    o->overlap = WS_OVERLAP_LAST;
+    o->idle_timeout = a->tcp_timeout_ns ? a->tcp_timeout_ns : NO_TIMEOUT_NS;
+    o->template = a->name_template;
+    o->number_from_zero = true;
+    o->open_files = a->open_files;
+    o->user = a->user;
+    o->chroot = a->chroot;
+    o->rest = a->rest;
+    o->overwrite = true; /* reports and pcap files; stream files are numbered */
+    o->time_shift = a->tdelta;
+    if (a->pcap) {
+        bool counted = strstr(a->name_template, "%c") || strstr(a->name_template, "%#");
+        snprintf(t->pcap_template, sizeof(t->pcap_template), "%s%s.pcap", a->name_template, counted ? "" : "%C%c");
+        o->template = t->pcap_template;
+        o->format = FORMAT_PCAP;
+        o->separate = true;
+        o->us = true;
+    }
+}
+
+/* What this program cannot do yet is refused, never left out in silence. */
+static int refuse_missing(const struct tcpflow_args *a)
+{
+    if (a->console || a->strip || a->findx || a->bytes_max != UINT64_MAX || a->lock || a->color || a->hex)
+        return refuse("-b, -c, -C, -I and -s are not supported yet");
+    if (a->scan[SCAN_HTTP] || a->scan[SCAN_MD5] || a->scan[SCAN_NETVIZ] || a->scan[SCAN_WIFIVIZ] || a->scan[SCAN_PYTHON] ||
+        a->md5 || a->no_files || a->report || !a->scan[SCAN_TCPDEMUX])
+        return refuse("scanners and reports are not supported yet");
+    return 0;
+}
+
+static int translate(struct tcpflow *t)
+{
+    int code = refuse_missing(&t->a);
+    if (!code)
+        code = take_filter(t);
+    if (!code)
+        set_common(t);
+    return code;
+}
+
+static int run_files(struct tcpflow *t)
+{
+    struct options *o = &t->o;
+    o->files = t->a.read.item;
+    o->n_files = (unsigned)t->a.read.n;
+    o->resume_files = t->a.more.item;
+    o->n_resume_files = (unsigned)t->a.more.n;
+    o->out = t->a.outdir ? t->a.outdir : ".";
+    return cmd_streams(o);
+}
+
+static int run_live(struct tcpflow *t)
+{
+    struct options *o = &t->o;
+    o->iface.item[o->iface.n++] = t->a.iface; /* NULL: libpcap's first */
+    o->no_promiscuous = t->a.no_promiscuous;
+    o->streams = t->a.outdir ? t->a.outdir : ".";
+    return cmd_capture(o);
+}
+
+int compat_tcpflow(int argc, char **argv)
+{
+    struct tcpflow t;
+    int code = tcpflow_args_parse(&t.a, argc, argv);
+    if (code)
+        return code;
+    options_defaults(&t.o);
+    if (t.a.help) {
+        code = print_help(&t.a);
+    } else if (t.a.version) {
+        printf("tcpflow (wirespool %s)\n", WS_VERSION);
+    } else if (t.a.show_scanners) {
+        print_scanners();
+    } else if (!(code = translate(&t))) {
+        ws_log_level = t.a.debug == 0 ? WS_LOG_ERROR : t.a.debug >= 10 ? WS_LOG_DEBUG : WS_LOG_WARN;
+        code = t.a.read.n + t.a.more.n ? run_files(&t) : run_live(&t);
+    }
+    options_free(&t.o);
+    tcpflow_args_free(&t.a);
+    return code;
+}

@@ -100,6 +100,17 @@ const struct ws_opt options_table[] = {
     {"fsync", 0, WS_OPT_STRING, "WHEN", FILE_OUT, AT(fsync), "none, close, or a number of seconds (default none)"},
     {"open-files", 0, WS_OPT_U64, "N", FILE_OUT, AT(open_files), "files open at once (default: what the system allows)"},
     {"backend", 0, WS_OPT_CHOICE, "auto|uring|plain", FILE_OUT, AT(backend), "how files are written"},
+    GROUP("Stream files as segments come, and beside them"),
+    {"order", 0, WS_OPT_CHOICE, "stream|arrival", STREAM_OUT, AT(order),
+     "bytes go to the file in stream order, each once; or as segments come, each to its offset, the last copy winning (default stream)"},
+    {"split-gap", 0, WS_OPT_SIZE_OR_0, "SIZE", STREAM_OUT, AT(split_gap),
+     "arrival: a segment further than this from the one before begins a new file (default: never)"},
+    {"stream-max", 0, WS_OPT_SIZE_OR_0, "SIZE", STREAM_OUT, AT(stream_max), "write no bytes of a stream beyond SIZE; 0 makes empty files"},
+    {"findx", 0, WS_OPT_FLAG, NULL, STREAM_OUT, AT(findx), "list a stream's packets in NAME.findx: offset|time|length"},
+    {"findx-ns", 0, WS_OPT_FLAG, NULL, STREAM_OUT, AT(findx_ns), "the same with nanoseconds"},
+    {"strip", 0, WS_OPT_FLAG, NULL, STREAM_OUT, AT(strip), "bytes that are not printable, CR or LF become dots"},
+    {"number-existing", 0, WS_OPT_FLAG, NULL, STREAM_OUT, AT(number_existing),
+     "where a file exists, write NAMEc1, NAMEc2, ... (default: refuse)"},
     GROUP("Decoding and reassembly"),
     {"overlap", 0, WS_OPT_CHOICE, "first|last|bsd|linux|windows|solaris|old-linux", CMD_ALL, AT(overlap),
      "which copy of overlapping bytes wins (default first)"},
@@ -194,6 +205,8 @@ void options_defaults(struct options *o)
     o->gaps = -1;
     o->metadata = -1;
     o->holes_max = UINT64_C(1) << 30;
+    o->order = -1;
+    o->split_gap = o->stream_max = WS_UNSET;
     o->blocks = 64;
     o->block_bytes = 1 << 20;
 }

@@ -22,6 +22,8 @@ enum stream_format { FORMAT_RAW, FORMAT_HEADERS, FORMAT_HEADERS32, FORMAT_CHUNKS
 /* Values of --trailer. */
 enum trailer_kind { TRAILER_NONE, TRAILER_METAMAKO, TRAILER_METAMAKO_DOUBLE };
 
+enum stream_order { ORDER_STREAM, ORDER_ARRIVAL };
+
 /* A number that was not given. */
 #define WS_UNSET UINT64_MAX
 
@@ -67,6 +69,11 @@ struct options {
     const char *metadata_dir;
     uint64_t snaplen, holes_max, open_files, block_bytes, blocks;
     int backend;
+
+    /* stream files in arrival order, and how they are written */
+    int order; /* enum stream_order; -1 = not given: stream */
+    uint64_t split_gap, stream_max; /* WS_UNSET = not given */
+    bool findx, findx_ns, strip, number_existing;
 
     /* engine */
     uint64_t records_max, flows_max, held_max, dir_held_max, jump_max, frag_max;

@@ -113,6 +113,28 @@ static int check_merged_streams(const struct run *r)
     return 0;
 }
 
+/* The same of files in arrival order and what lies beside files. */
+static int check_arrival(const struct run *r)
+{
+    const struct options *o = r->o;
+    bool plain = o->joined || o->gaps == 2 || merged_streams(r);
+    if ((o->findx || o->findx_ns) && (o->format != FORMAT_RAW || plain))
+        return usage(r, "--findx", "is for --format raw, a file a direction");
+    if (o->strip && (o->format != FORMAT_RAW || plain))
+        return usage(r, "--strip", "is for --format raw, a file a direction");
+    if (o->stream_max != WS_UNSET && o->format == FORMAT_PCAP)
+        return usage(r, "--stream-max", "is for streams, not packets");
+    if (o->split_gap != WS_UNSET && o->order != ORDER_ARRIVAL)
+        return usage(r, "--split-gap", "is for --order arrival");
+    if (o->order != ORDER_ARRIVAL)
+        return 0;
+    if (o->format != FORMAT_RAW || plain)
+        return usage(r, "--order arrival", "is for --format raw, a file a direction");
+    if (o->gaps >= 0 || o->gaps_file)
+        return usage(r, "--order arrival", "knows no gaps: what does not come is a hole");
+    return 0;
+}
+
 /* What the options of stream files need of each other. */
 static int check_stream_options(const struct run *r, const char *streams)
 {
@@ -128,6 +150,8 @@ static int check_stream_options(const struct run *r, const char *streams)
         return usage(r, "--gaps-file", "is for files of one direction without text in them");
     if (o->metadata_dir && (!merged_streams(r) || o->metadata < 0))
         return usage(r, "--metadata-dir", "is for --metadata with streams on standard output");
+    if (check_arrival(r))
+        return 2;
     return strcmp(streams, "-") == 0 ? check_merged_streams(r) : 0;
 }
 
@@ -319,6 +343,8 @@ static int prepare_streams(struct run *r, const char *path)
     r->out.dir = path;
     r->out.dir_is_new = stat(path, &st) < 0;
     common_config(r, &oc);
+    if (r->o->number_existing)
+        oc.exists = WS_EXISTS_COUNT;
     return add_output(r, &oc, merged_streams(r) ? &r->out.metadata : &r->out.streams);
 }
 
@@ -551,6 +577,14 @@ static int make_stream_sink(struct run *r, unsigned worker, struct ws_sink **s)
         .gaps_skip = r->o->gaps == 1,
         .gaps_holes = r->o->gaps == 0,
         .holes_max = r->o->holes_max,
+        .arrival = r->o->order == ORDER_ARRIVAL,
+        .split = r->o->split_gap != WS_UNSET,
+        .split_gap = r->o->split_gap,
+        .cut = r->o->stream_max != WS_UNSET,
+        .bytes_max = r->o->stream_max,
+        .strip = r->o->strip,
+        .findx = r->o->findx || r->o->findx_ns,
+        .findx_ns = r->o->findx_ns,
         .gaps_file = r->o->gaps_file,
         .number_from_zero = r->o->number_from_zero,
         .frame = frame,

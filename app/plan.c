@@ -187,6 +187,9 @@ int plan_engine(struct ws_engine_config *cfg, const struct options *o, enum comm
         cfg->tcp.dir_bytes_max = o->dir_held_max;
     if (o->jump_max)
         cfg->tcp.jump_max = o->jump_max;
+    /* Far segments are not refused when they are to begin a file. */
+    if (o->order == ORDER_ARRIVAL && o->split_gap != WS_UNSET && !o->jump_max)
+        cfg->tcp.jump_max = 0;
     cfg->verify_checksums = o->verify_checksums;
     cfg->udp = o->udp;
     cfg->all_ip = o->all_ip;

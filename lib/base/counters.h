@@ -109,6 +109,8 @@
     X(OUT_SMALL_BYTES, "out_small_bytes", "bytes", "stream bytes of those")                        \
     X(OUT_REPLACED, "out_replaced", "files", "files that existed and were replaced")               \
     X(OUT_CLOSES_LOST, "out_closes_lost", "files", "stream files whose time was not set: no free block to say that they ended") \
+    X(FRONT_REFUSED, "front_refused", "bytes", "before the first byte of a file that had been moved too often already") \
+    X(STREAM_CUT, "stream_cut", "bytes", "not written, on request: beyond the size limit of stream files") \
     X(HOLE_BYTES_SKIPPED, "hole_bytes_skipped", "bytes", "gaps left out of stream files instead of written as holes") \
     X(WRITE_BYTES, "write_bytes", "bytes", "bytes that reached files")                             \
     X(WRITE_CALLS, "write_calls", "calls", "write system calls or submissions")                    \

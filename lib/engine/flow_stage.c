@@ -318,7 +318,7 @@ static void datagram_packet(struct ws_flow_stage *fs, struct ws_flow *f, const s
         ws_count(fs->counters, WS_C_UDP_BYTES, p->payload_len);
         if (p->payload_len && (f->selected >> dir & 1) && (udp ? fs->want_udp : fs->want_all_ip)) {
             struct ws_tcp_meta meta = {.ts_ns = p->ts_ns, .ordinal = p->ordinal};
-            FOR_SINKS(fs, WS_SINK_DATA, s)
+            FOR_SINKS(fs, WS_SINK_DATA | WS_SINK_DATAGRAM, s)
                 (*s)->ops->data(*s, f, dir, off, p->payload, p->payload_len, &meta);
         }
     }
@@ -492,7 +492,7 @@ size_t ws_flow_stage_bytes(struct ws_flow_stage_config *cfg)
     cfg->tcp.want = 0;
     if ((needs & WS_SINK_DATA) && !cfg->tcp_off)
         cfg->tcp.want |= WS_TCP_WANT_DATA;
-    if (needs & WS_SINK_SEGMENT)
+    if ((needs & WS_SINK_SEGMENT) && !cfg->tcp_off)
         cfg->tcp.want |= WS_TCP_WANT_SEGMENT;
     if (needs & WS_SINK_GAPS)
         cfg->tcp.want |= WS_TCP_WANT_GAPS;

@@ -94,7 +94,7 @@ const enum ws_counter ws_ledger_losses[] = {
     WS_C_PORT_MISSED,      WS_C_PORT_NOMBUF,       WS_C_SHED_STEER,         WS_C_SHED_OTHER,
     WS_C_SHED_DATAGRAM,    WS_C_SHED_FLOW,         WS_C_FLOW_RECORDS_LOST,  WS_C_SHED_BLOCK_PACKETS,
     WS_C_SHED_BLOCK_BYTES, WS_C_WRITE_LOST_BYTES,  WS_C_WRITE_LOST_PACKETS, WS_C_OUT_LINK_TYPE,
-    WS_C_OUT_NAME_FAILED,  WS_C_COUNT,
+    WS_C_OUT_NAME_FAILED,  WS_C_FRONT_REFUSED,     WS_C_COUNT,
 };
 
 uint64_t ws_ledger_lost(const struct ws_counters *s)

@@ -69,18 +69,6 @@ static bool hole(struct stream_sink *ss, struct stream_file *f, struct stream_di
     return true;
 }
 
-static void raw_data(struct stream_sink *ss, struct stream_file *f, struct stream_dir *d,
-                     uint64_t off, const uint8_t *data, uint32_t len)
-{
-    struct ws_bytes piece = {data, len};
-    uint64_t pos = off - d->skipped;
-    if (WS_LIKELY(ws_channel_file_write(ss->cfg.channel, f->id, pos, &piece, 1) == 0))
-        wrote(ss, d, len);
-    else
-        shed(ss, f, len);
-    f->pos = WS_MAX(f->pos, pos + len);
-}
-
 static void headers_data(struct stream_sink *ss, struct ws_flow *flow, unsigned dir,
                          struct stream_file *f, struct stream_dir *d, const uint8_t *data,
                          uint32_t len, const struct ws_tcp_meta *meta)
@@ -235,6 +223,9 @@ static void on_data(struct ws_sink *s, struct ws_flow *flow, unsigned dir, uint6
         data -= UDP_HEADER_LEN;
         len += UDP_HEADER_LEN;
     }
+    if (WS_UNLIKELY(ss->cfg.cut) && ss->cfg.format != WS_STREAM_RAW &&
+        (len = ws_stream_within(ss, off, len)) == 0)
+        return;
     if (WS_UNLIKELY(!ws_stream_open_file(ss, flow, dir, f))) {
         shed(ss, f, len);
         if (ss->cfg.format == WS_STREAM_RAW)
@@ -246,7 +237,7 @@ static void on_data(struct ws_sink *s, struct ws_flow *flow, unsigned dir, uint6
     switch (ss->cfg.format) {
     case WS_STREAM_RAW:
         ws_stream_sidecar_pending(ss, flow, dir, d);
-        raw_data(ss, f, d, off, data, len);
+        ws_stream_put(ss, flow, dir, off - d->skipped, data, len, meta->ts_ns);
         break;
     case WS_STREAM_HEADERS12:
     case WS_STREAM_HEADERS32:
@@ -392,42 +383,6 @@ static void trailing_gaps(struct stream_sink *ss, struct ws_flow *flow, struct s
     }
 }
 
-/* Tells that a file is over; the tag of its close. */
-static uint64_t report(struct stream_sink *ss, struct ws_flow *flow, unsigned dir,
-                       struct stream_flow *a, struct stream_file *f, enum ws_flow_cause cause)
-{
-    struct ws_stream_record r = {
-        .path = ss->path,
-        .cause = cause,
-        .flow = flow,
-        .dir = ss->joined ? flow->orig : dir,
-        .joined = ss->joined,
-        .flow_id = ws_stream_flow_id(ss, flow, ss->joined ? flow->orig : dir),
-        .file_bytes = f->pos,
-        .gap = ss->gap,
-        .shed_bytes = f->shed,
-        .first_ts_ns = ws_stream_first_ts(ss, flow, dir),
-        .last_ts_ns = flow->last_ts_ns[dir],
-    };
-    for (unsigned d = 0; d < 2; d++) {
-        if (!ss->joined && d != dir)
-            continue;
-        r.data_bytes[d] = a->dir[d].data_bytes;
-        r.gap_bytes[d] = a->dir[d].gap_bytes;
-        r.gaps[d] = a->dir[d].gaps;
-        if (ss->gaps_off) {
-            const struct gap_list *l = ws_stream_gaps_of(ss, flow, d);
-            r.gap_first[d] = l->first;
-            r.gaps_listed[d] = l->n;
-        }
-        if (flow->seen >> d & 1)
-            r.last_ts_ns = WS_MAX(r.last_ts_ns, flow->last_ts_ns[d]);
-    }
-    if (!ws_stream_make_path(ss, flow, r.dir, f, ""))
-        return 0;
-    return ss->cfg.closed(ss->cfg.user, &r);
-}
-
 /* A later connection of the tuple: its bytes follow those of the one before. */
 static void on_restart(struct ws_sink *s, struct ws_flow *flow)
 {
@@ -437,24 +392,12 @@ static void on_restart(struct ws_sink *s, struct ws_flow *flow)
         struct stream_dir *d = &a->dir[i];
         d->base = d->data_bytes + d->gap_bytes + (ss->joined ? 0 : a->file[i].shed);
         d->begun = 0;
+        if (ss->segment_off) {
+            struct segment_dir *g = ws_stream_segment_of(ss, flow, i);
+            g->base = -(int64_t)a->file[i].pos;
+            g->next = 0;
+        }
     }
-}
-
-/* Whether the file of direction dir is too small to stay. */
-static bool is_small(const struct stream_sink *ss, const struct ws_flow *flow, unsigned dir,
-                     const struct stream_flow *a)
-{
-    uint64_t bytes = 0;
-    if (!ss->cfg.size_min)
-        return false;
-    for (unsigned d = 0; d < 2; d++)
-        if (ss->joined || d == dir)
-            bytes += ss->cfg.format == WS_STREAM_PCAP ? flow->payload_bytes[d] : a->dir[d].data_bytes;
-    if (bytes > ss->cfg.size_min)
-        return false;
-    ws_count(ss->base.counters, WS_C_OUT_SMALL, 1);
-    ws_count(ss->base.counters, WS_C_OUT_SMALL_BYTES, bytes);
-    return true;
 }
 
 static void on_close(struct ws_sink *s, struct ws_flow *flow, const struct ws_tcp_conn *tcp,
@@ -467,20 +410,8 @@ static void on_close(struct ws_sink *s, struct ws_flow *flow, const struct ws_tc
         trailing_gaps(ss, flow, a);
     if (ss->meta_off && flow->selected && flow->seen && wants_proto(ss, flow->key.proto))
         ws_stream_metadata_write(ss, flow);
-    for (unsigned d = 0; d < (ss->joined ? 1u : 2u); d++) {
-        struct stream_file *f = &a->file[d];
-        unsigned dir = ss->joined ? flow->orig : d;
-        if (!f->id || ss->cfg.merged)
-            continue;
-        bool small = is_small(ss, flow, d, a);
-        uint64_t tag = ss->cfg.closed && !small ? report(ss, flow, dir, a, f, cause) : 0;
-        ws_stream_close_file(ss, f->id, small ? WS_FILE_DISCARD : f->pos,
-                             ws_stream_first_ts(ss, flow, dir), tag);
-        if (ss->sidecar_off && ws_stream_sidecar_of(ss, flow, d)->id)
-            ws_stream_close_file(ss, ws_stream_sidecar_of(ss, flow, d)->id,
-                                 small ? WS_FILE_DISCARD : UINT64_MAX, INT64_MIN, 0);
-        f->id = 0;
-    }
+    for (unsigned d = 0; d < (ss->joined ? 1u : 2u); d++)
+        ws_stream_end_file(ss, flow, d, cause, false);
     if (ss->gaps_off)
         for (unsigned d = 0; d < 2; d++)
             ws_stream_gaps_drop(ss, flow, d);
@@ -519,6 +450,7 @@ static void on_destroy(struct ws_sink *s)
 
 static const struct ws_sink_ops stream_ops = {
     .packet = on_packet,
+    .segment = ws_stream_segment,
     .data = on_data,
     .gap = on_gap,
     .flow_close = on_close,
@@ -560,6 +492,14 @@ static void lay_out(struct stream_sink *ss)
     if (ss->cfg.gaps_file && ss->cfg.format < WS_STREAM_PLAIN) {
         ss->sidecar_off = (uint32_t)size;
         size += 2 * sizeof(struct sidecar);
+    }
+    if (ss->cfg.findx) {
+        ss->findx_off = (uint32_t)size;
+        size += 2 * sizeof(struct sidecar);
+    }
+    if (ss->cfg.arrival) {
+        ss->segment_off = (uint32_t)size;
+        size += 2 * sizeof(struct segment_dir);
     }
     /* before the first data there are few gaps: one, or a few of several causes */
     ss->gaps_kept = ss->sidecar_off ? WS_MAX(ss->cfg.gaps_listed, 16u) : ss->cfg.gaps_listed;
@@ -620,6 +560,8 @@ int ws_sink_stream_create(struct ws_sink **s, const struct ws_sink_stream_config
     ss->base.channel = cfg->channel;
     ss->base.needs = WS_SINK_CLOSE;
     ss->base.needs |= cfg->format == WS_STREAM_PCAP ? WS_SINK_PACKET : WS_SINK_DATA;
+    if (cfg->arrival)
+        ss->base.needs = WS_SINK_SEGMENT | WS_SINK_DATAGRAM | WS_SINK_CLOSE;
     if (cfg->metadata)
         ss->base.needs |= WS_SINK_DATA;
     if ((ss->name.uses & WS_NAME_USES_MAC) && !ss->cfg.key_macs)

@@ -40,6 +40,11 @@ struct ws_stream_record {
     bool joined;
     uint64_t flow_id;       /* FlowID of dir, 0 = not numbered */
     uint64_t file_bytes;    /* size of the file */
+    uint64_t length;        /* of the stream: more than file_bytes when the file was cut (bytes_max) */
+    /* Of the packets that this file's bytes came with: all of the flow's, or, arrival, those since the file before. */
+    uint64_t packets[2], wire_bytes[2];
+    /* Arrival: segments that began before the end of the one before, and SYNs with data. */
+    uint64_t out_of_order, violations;
     uint64_t data_bytes[2]; /* stream bytes written, per direction */
     uint64_t gap_bytes[2];
     uint32_t gaps[2];
@@ -66,6 +71,13 @@ struct ws_sink_stream_config {
     bool gaps_skip;                   /* RAW, PLAIN: leave gaps out instead of holes or text */
     bool gaps_holes;                  /* PLAIN: holes instead of text */
     uint64_t holes_max;    /* RAW: hole bytes of a file, gaps beyond are left out; 0 = no limit */
+    bool arrival;        /* RAW: TCP segments go to their offsets as they come, the last copy of a byte stays (segment.c) */
+    bool split;          /* arrival: one further than split_gap from the end of the one before begins a new file */
+    uint64_t split_gap;
+    bool cut;            /* bytes of a stream at and beyond bytes_max are not written */
+    uint64_t bytes_max;
+    bool strip;          /* RAW, PLAIN: what is not printable, CR or LF becomes a dot */
+    bool findx, findx_ns; /* RAW: FILE.findx, a line a piece: offset|time|length (docs/formats/findx.md) */
     bool gaps_file;        /* a FILE.gaps sidecar for each stream with gaps */
     uint32_t gaps_listed;  /* gaps of a direction that the record lists; 0 = none */
     uint32_t gap_pool;     /* gaps listed of all open streams together (default 262,144) */

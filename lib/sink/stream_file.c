@@ -8,6 +8,11 @@
 
 int64_t ws_stream_first_ts(const struct stream_sink *ss, const struct ws_flow *flow, unsigned dir)
 {
+    if (ss->segment_off) {
+        const struct segment_dir *g = ws_stream_segment_of(ss, (struct ws_flow *)(uintptr_t)flow, dir);
+        if (g->later)
+            return g->first_ts_ns;
+    }
     if (ss->joined && flow->seen == 3)
         return WS_MIN(flow->first_ts_ns[0], flow->first_ts_ns[1]);
     return flow->first_ts_ns[ss->joined && !(flow->seen >> dir & 1) ? !dir : dir];
@@ -151,6 +156,100 @@ bool ws_stream_open_file(struct stream_sink *ss, struct ws_flow *flow, unsigned 
         return false;
     f->id = ws_channel_file_open(ss->cfg.channel, ss->path, ss->cfg.file_flags);
     return f->id != 0;
+}
+
+/* The size of a raw file; others are as long as what was written. */
+static uint64_t file_size(const struct stream_sink *ss, const struct stream_file *f)
+{
+    bool cut = ss->cfg.cut && ss->cfg.format == WS_STREAM_RAW;
+    return cut ? WS_MIN(f->pos, ss->cfg.bytes_max) : f->pos;
+}
+
+/* Tells that a file is over; the tag of its close. */
+static uint64_t report(struct stream_sink *ss, struct ws_flow *flow, unsigned dir,
+                       struct stream_flow *a, struct stream_file *f, enum ws_flow_cause cause,
+                       bool goes_on)
+{
+    struct ws_stream_record r = {
+        .path = ss->path,
+        .cause = cause,
+        .goes_on = goes_on,
+        .flow = flow,
+        .dir = ss->joined ? flow->orig : dir,
+        .joined = ss->joined,
+        .flow_id = ws_stream_flow_id(ss, flow, ss->joined ? flow->orig : dir),
+        .file_bytes = file_size(ss, f),
+        .length = f->pos,
+        .gap = ss->gap,
+        .shed_bytes = f->shed,
+        .first_ts_ns = ws_stream_first_ts(ss, flow, dir),
+        .last_ts_ns = flow->last_ts_ns[dir],
+    };
+    for (unsigned d = 0; d < 2; d++) {
+        if (!ss->joined && d != dir)
+            continue;
+        r.data_bytes[d] = a->dir[d].data_bytes;
+        r.gap_bytes[d] = a->dir[d].gap_bytes;
+        r.gaps[d] = a->dir[d].gaps;
+        r.packets[d] = flow->packets[d];
+        r.wire_bytes[d] = flow->bytes[d];
+        if (ss->gaps_off) {
+            const struct gap_list *l = ws_stream_gaps_of(ss, flow, d);
+            r.gap_first[d] = l->first;
+            r.gaps_listed[d] = l->n;
+        }
+        if (flow->seen >> d & 1)
+            r.last_ts_ns = WS_MAX(r.last_ts_ns, flow->last_ts_ns[d]);
+    }
+    if (ss->segment_off) {
+        const struct segment_dir *g = ws_stream_segment_of(ss, flow, dir);
+        r.packets[dir] = (goes_on ? g->packets_to : flow->packets[dir]) - g->packets_from;
+        r.wire_bytes[dir] = (goes_on ? g->bytes_to : flow->bytes[dir]) - g->bytes_from;
+        r.out_of_order = g->out_of_order;
+        r.violations = g->violations;
+    }
+    if (!ws_stream_make_path(ss, flow, r.dir, f, ""))
+        return 0;
+    return ss->cfg.closed(ss->cfg.user, &r);
+}
+
+/* Whether the file of direction dir is too small to stay. */
+static bool is_small(const struct stream_sink *ss, const struct ws_flow *flow, unsigned dir,
+                     const struct stream_flow *a)
+{
+    uint64_t bytes = 0;
+    if (!ss->cfg.size_min)
+        return false;
+    for (unsigned d = 0; d < 2; d++)
+        if (ss->joined || d == dir)
+            bytes += ss->cfg.format == WS_STREAM_PCAP ? flow->payload_bytes[d] : a->dir[d].data_bytes;
+    if (bytes > ss->cfg.size_min)
+        return false;
+    ws_count(ss->base.counters, WS_C_OUT_SMALL, 1);
+    ws_count(ss->base.counters, WS_C_OUT_SMALL_BYTES, bytes);
+    return true;
+}
+
+void ws_stream_end_file(struct stream_sink *ss, struct ws_flow *flow, unsigned d,
+                        enum ws_flow_cause cause, bool goes_on)
+{
+    struct stream_flow *a = ws_stream_area(ss, flow);
+    struct stream_file *f = &a->file[d];
+    unsigned dir = ss->joined ? flow->orig : d;
+    if (!f->id || ss->cfg.merged)
+        return;
+    bool small = is_small(ss, flow, d, a);
+    uint64_t side_size = small ? WS_FILE_DISCARD : UINT64_MAX;
+    uint64_t tag = ss->cfg.closed && !small ? report(ss, flow, dir, a, f, cause, goes_on) : 0;
+    ws_stream_close_file(ss, f->id, small ? WS_FILE_DISCARD : file_size(ss, f),
+                         ws_stream_first_ts(ss, flow, dir), tag);
+    if (ss->sidecar_off && ws_stream_sidecar_of(ss, flow, d)->id)
+        ws_stream_close_file(ss, ws_stream_sidecar_of(ss, flow, d)->id, side_size, INT64_MIN, 0);
+    if (ss->findx_off && ws_stream_findx_of(ss, flow, d)->id) {
+        ws_stream_close_file(ss, ws_stream_findx_of(ss, flow, d)->id, side_size, INT64_MIN, 0);
+        *ws_stream_findx_of(ss, flow, d) = (struct sidecar){0};
+    }
+    f->id = 0;
 }
 
 /* --- the .gaps sidecar --- */

@@ -66,6 +66,19 @@ struct gap_list {
     uint32_t first, last, n; /* in stream_sink.gap; first and last valid when n is not 0 */
 };
 
+/* Kept of a direction whose segments are written as they come (segment.c). */
+struct segment_dir {
+    int64_t base;             /* offset of the file's first byte, as ws_tcp_ops.segment() counts */
+    int64_t next;             /* where the segment before ended */
+    int64_t first_ts_ns;      /* of a file that begins after the direction */
+    uint64_t moved;           /* bytes that insertions in front of the file may have moved */
+    /* The direction's packets and their bytes when this file began, and, when the next one does, then. */
+    uint64_t packets_from, bytes_from, packets_to, bytes_to;
+    uint32_t out_of_order, violations;
+    uint8_t later; /* the file begins after the direction */
+    uint8_t pad[7];
+};
+
 /* Kept when there are metadata files. */
 struct stream_metadata {
     uint64_t packets[2], bytes[2], messages[2];
@@ -85,6 +98,7 @@ struct stream_sink {
     struct ws_names names;
     bool joined;
     uint32_t macs_off, sidecar_off, gaps_off, meta_off; /* in the flow's area; 0 = not there */
+    uint32_t findx_off, segment_off;                    /* likewise */
     struct ws_stream_gap *gap;                          /* pool */
     uint32_t gap_free, gap_fresh;                       /* free list; from here on never used */
     uint32_t gaps_kept;                                 /* of a direction */
@@ -95,6 +109,7 @@ struct stream_sink {
     size_t file_header_len;
     char path[STREAM_PATH_MAX];
     char *line; /* JSON: WS_CHUNK_JSON_MAX bytes */
+    uint8_t stripped[4096];
 };
 
 static inline struct stream_flow *ws_stream_area(const struct stream_sink *ss, struct ws_flow *flow)
@@ -112,6 +127,18 @@ static inline struct sidecar *ws_stream_sidecar_of(const struct stream_sink *ss,
                                                    struct ws_flow *flow, unsigned dir)
 {
     return (struct sidecar *)ws_flow_ext(flow, ss->base.flow_off + ss->sidecar_off) + dir;
+}
+
+static inline struct sidecar *ws_stream_findx_of(const struct stream_sink *ss, struct ws_flow *flow,
+                                                 unsigned dir)
+{
+    return (struct sidecar *)ws_flow_ext(flow, ss->base.flow_off + ss->findx_off) + dir;
+}
+
+static inline struct segment_dir *ws_stream_segment_of(const struct stream_sink *ss,
+                                                       struct ws_flow *flow, unsigned dir)
+{
+    return (struct segment_dir *)ws_flow_ext(flow, ss->base.flow_off + ss->segment_off) + dir;
 }
 
 static inline struct gap_list *ws_stream_gaps_of(const struct stream_sink *ss, struct ws_flow *flow,
@@ -144,6 +171,25 @@ bool ws_stream_make_path(struct stream_sink *ss, struct ws_flow *flow, unsigned 
 /* Opens the file unless it is open. False: no block free now, or no usable name. */
 bool ws_stream_open_file(struct stream_sink *ss, struct ws_flow *flow, unsigned dir,
                          struct stream_file *f);
+
+/* Ends file d of the flow, with its sidecars, and reports it, when it is open. goes_on: the direction goes on in
+ * another file. */
+void ws_stream_end_file(struct stream_sink *ss, struct ws_flow *flow, unsigned d,
+                        enum ws_flow_cause cause, bool goes_on);
+
+/* Writes stream bytes to position pos of the file: stripped, cut and indexed as configured; counts them. */
+void ws_stream_put(struct stream_sink *ss, struct ws_flow *flow, unsigned dir, uint64_t pos,
+                   const uint8_t *data, uint32_t len, int64_t ts_ns);
+
+/* How many of len bytes at position pos of a stream may be written; counts the others. */
+uint32_t ws_stream_within(struct stream_sink *ss, uint64_t pos, uint32_t len);
+
+/* Makes bytes printable: all but printable ASCII, CR and LF become dots. */
+void ws_stream_strip(uint8_t *to, const uint8_t *from, size_t len);
+
+/* ws_sink_ops.segment: segments of TCP as they come. */
+void ws_stream_segment(struct ws_sink *s, struct ws_flow *flow, unsigned dir, int64_t off,
+                       const struct ws_tcp_segment *seg);
 
 /* Ends a file; kept for later when the channel has no room. */
 void ws_stream_close_file(struct stream_sink *ss, uint64_t id, uint64_t size, int64_t mtime_ns,

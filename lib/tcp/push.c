@@ -89,6 +89,23 @@ static bool keep_alive(const struct ws_tcp_ctx *x, unsigned dir, uint64_t pos)
            ws_held_node(&x->t->pool, i)->kind != WS_HELD_HOLE;
 }
 
+/* Shows a segment to who takes them as they come, without payload that was refused: beyond the FIN, or below the SYN. */
+static void tell_segment(const struct ws_tcp_ctx *x, unsigned dir, uint64_t from, uint64_t to, uint64_t pos)
+{
+    const struct ws_tcp_segment *s = x->seg;
+    uint32_t cut = (uint32_t)(from - pos);
+    if (WS_LIKELY(to - pos == s->len && !cut)) {
+        x->t->ops.segment(x->flow, dir, (int64_t)(pos - WS_SEQ_BIAS), s, x->t->user);
+        return;
+    }
+    struct ws_tcp_segment part = *s;
+    part.data += cut;
+    part.len = (uint32_t)(to - from);
+    part.wire_len = to - pos < s->len ? part.len : s->wire_len - cut;
+    part.meta.seq += cut;
+    x->t->ops.segment(x->flow, dir, (int64_t)(from - WS_SEQ_BIAS), &part, x->t->user);
+}
+
 /* Payload and FIN of a segment whose direction has an anchor. */
 static void take_payload(struct ws_tcp_ctx *x, unsigned dir, uint32_t seq, bool fin)
 {
@@ -127,7 +144,7 @@ static void take_payload(struct ws_tcp_ctx *x, unsigned dir, uint32_t seq, bool 
         .meta = &s->meta,
     };
     bool below = !hold && pos < d->base;
-    if (below && !track && !(d->flags & (DIR_SYN | DIR_INFERRED)))
+    if (below && !track && !(d->flags & DIR_SYN))
         d->base = pos;
     if (!hold && pos < d->base) {
         uint64_t to = WS_MIN(d->base, r.to);
@@ -152,8 +169,11 @@ static void take_payload(struct ws_tcp_ctx *x, unsigned dir, uint32_t seq, bool 
     }
     if (len && r.to <= d->next && !hold)
         ws_conn_history(c, dir, WS_HISTORY_RETRANSMITTED);
-    if (t->ops.segment && (r.from < r.to || (len && below && !(d->flags & DIR_SYN))))
-        t->ops.segment(x->flow, dir, (int64_t)(pos - WS_SEQ_BIAS), s, t->user);
+    if (t->ops.segment) {
+        const bool early = below && !(d->flags & DIR_SYN); /* not refused for its place in a file */
+        if (r.from < r.to || (len && early))
+            tell_segment(x, dir, early ? pos : r.from, WS_MAX(r.to, early ? pos + len : 0), pos);
+    }
     uint64_t seen = d->flags & DIR_FIN ? WS_MIN(end, d->fin) : end;
     d->top = WS_MAX(d->top, seen);
 

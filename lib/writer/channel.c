@@ -301,6 +301,14 @@ int ws_channel_file_write(struct ws_channel *ch, uint64_t id, uint64_t off,
     return 0;
 }
 
+int ws_channel_file_insert(struct ws_channel *ch, uint64_t id, uint64_t len)
+{
+    if (!make_room(ch, 0, 0, false))
+        return -EAGAIN;
+    op_new(ch, WS_OP_INSERT, id, len, 0);
+    return 0;
+}
+
 int ws_channel_file_close(struct ws_channel *ch, uint64_t id, uint64_t size, int64_t mtime_ns,
                           uint64_t tag)
 {

@@ -42,6 +42,12 @@ uint64_t ws_channel_file_open(struct ws_channel *ch, const char *path, unsigned 
 int ws_channel_file_write(struct ws_channel *ch, uint64_t id, uint64_t off,
                           const struct ws_bytes *piece, unsigned n);
 
+/* Moves all that was written to file id so far len bytes up, and fills what is left free in front
+ * with zeros. Later extents count from the new front. What is still in blocks is moved for nothing;
+ * what is on disk the writer reads and writes again, so the caller bounds how often and how much.
+ * Returns 0, or -EAGAIN as above. */
+int ws_channel_file_insert(struct ws_channel *ch, uint64_t id, uint64_t len);
+
 /* Ends a file: it gets size bytes (trailing holes by ftruncate; UINT64_MAX = as written) and, when
  * mtime_ns is not INT64_MIN, that modification time. tag is given back to the output's on_closed().
  */

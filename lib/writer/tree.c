@@ -455,6 +455,74 @@ static void op_data(struct ws_channel *ch, struct ws_wblock *b, struct ws_op *op
         file_flush(f);
 }
 
+/* Moves [0, end) of the file on disk n bytes up, from the end on so that nothing is overwritten before it was
+ * read, and clears what it leaves. 0 or -errno. */
+static int move_up(int fd, uint64_t end, uint64_t n)
+{
+    uint8_t *buf = malloc(WS_FLUSH_BYTES);
+    int rc = buf ? 0 : -ENOMEM;
+    for (uint64_t left = end; left && !rc;) {
+        size_t len = (size_t)WS_MIN(left, (uint64_t)WS_FLUSH_BYTES);
+        left -= len;
+        ssize_t got = pread(fd, buf, len, (off_t)left);
+        ssize_t put = got == (ssize_t)len ? pwrite(fd, buf, len, (off_t)(left + n)) : got;
+        if (put != (ssize_t)len)
+            rc = put < 0 ? -errno : -EIO;
+    }
+    if (!rc)
+        memset(buf, 0, WS_FLUSH_BYTES);
+    for (uint64_t at = 0, to = WS_MIN(end, n); at < to && !rc;) {
+        ssize_t put = pwrite(fd, buf, (size_t)WS_MIN(to - at, (uint64_t)WS_FLUSH_BYTES), (off_t)at);
+        if (put <= 0)
+            rc = put < 0 ? -errno : -EIO;
+        else
+            at += (uint64_t)put;
+    }
+    free(buf);
+    return rc;
+}
+
+static int file_move_up(struct ws_wfile *f, uint64_t n)
+{
+    struct ws_output *o = f->ch->out;
+    if (!ws_out_may_try(o))
+        return o->last_error ? o->last_error : -EIO;
+    int fd = ws_path_open(o, disk_name(f, f->part), O_RDWR | O_NONBLOCK);
+    if (fd == -EMFILE && evict_one(o->w))
+        fd = ws_path_open(o, disk_name(f, f->part), O_RDWR | O_NONBLOCK);
+    if (fd < 0)
+        return fd;
+    int rc = move_up(fd, f->end, n);
+    if (close(fd) != 0 && !rc)
+        rc = -errno;
+    return rc;
+}
+
+static void op_insert(struct ws_channel *ch, const struct ws_op *op)
+{
+    struct ws_wfile *f = ws_idmap_get(&ch->files, op->id);
+    if (!f || f->dead)
+        return;
+    while (f->inflight)
+        ws_io_reap(ch->out->w, true);
+    if (f->end) {
+        int rc = file_move_up(f, op->off);
+        if (rc) {
+            /* What follows has no place any more. */
+            file_error(f, "move", rc);
+            f->dead = true;
+            pending_drop(f);
+            return;
+        }
+        f->end += op->off;
+    }
+    for (uint32_t ref = f->pend_first; ref;) {
+        struct ws_op *data = ws_op_at(ch, ref);
+        data->off += op->off;
+        ref = data->aux;
+    }
+}
+
 static void op_close(struct ws_channel *ch, const struct ws_op *op, const uint8_t *payload)
 {
     struct ws_wfile *f = ws_idmap_take(&ch->files, op->id);
@@ -484,6 +552,9 @@ void ws_tree_block(struct ws_wblock *b)
             break;
         case WS_OP_OPEN:
             op_open(ch, op, (const char *)payload);
+            break;
+        case WS_OP_INSERT:
+            op_insert(ch, op);
             break;
         case WS_OP_CLOSE:
             op_close(ch, op, payload);

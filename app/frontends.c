@@ -5,12 +5,15 @@
 #include <string.h>
 
 #include "app/compat_pcap2conn.h"
+#include "app/compat_pcap_flow.h"
 #include "app/compat_tcpflow.h"
 
 /* A row each, in the order of the alphabet. */
 const struct front_end front_ends[] = {
     {"pcap2conn", NULL, compat_pcap2conn_usage, compat_pcap2conn_summary, compat_pcap2conn, compat_pcap2conn_table,
      compat_pcap2conn_manual},
+    {"pcap_flow", "pcap_flows", "FILE... [options]", "show the flows of captures, extract their packets and streams",
+     compat_pcap_flow, compat_pcap_flow_table, compat_pcap_flow_manual},
     {"tcpflow", NULL, compat_tcpflow_usage, compat_tcpflow_summary, compat_tcpflow, tcpflow_options, compat_tcpflow_manual},
     {NULL, NULL, NULL, NULL, NULL, NULL, NULL},
 };

@@ -87,6 +87,7 @@ struct options {
     int trailer;
     const char *trailer_offset;
     uint64_t size_min;
+    int64_t flush;
 
     /* live */
     struct ws_opt_list dev, iface;

@@ -231,7 +231,7 @@ static void common_config(const struct run *r, struct ws_output_config *oc)
     oc->may_wait = true;
     for (unsigned i = 0; i < r->ec.n_source; i++)
         oc->may_wait = oc->may_wait && r->ec.source[i].source->can_wait;
-    oc->flush_ns = r->cmd == CMD_CAPTURE ? 100000000 : 1000000000;
+    oc->flush_ns = r->o->flush ? r->o->flush : r->cmd == CMD_CAPTURE ? 100000000 : 1000000000;
 }
 
 static int add_output(struct run *r, const struct ws_output_config *oc, struct ws_output **out)

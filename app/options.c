@@ -17,7 +17,7 @@ enum {
 const struct ws_opt options_table[] = {
     GROUP("Input"),
     {"read", 'r', WS_OPT_LIST, "FILE", CMD_FILES | CMD_REPLAY, AT(input),
-     "read this capture too (pcap or pcapng, also gz, zst, xz, bz2); - is standard input"},
+     "read this capture too (pcap or pcapng, also gz, zst, xz, bz2, zip); - is standard input"},
     {"continue", 0, WS_OPT_LIST, "FILE", CMD_FILES, AT(resume),
      "read this capture after all others, only to complete the flows that are still open"},
     {"time-shift", 0, WS_OPT_STRING, "[-]TIME", CMD_ALL, AT(time_shift), "add this to every packet's time"},

@@ -281,6 +281,8 @@ const struct ws_codec_ops *ws_codec_find(const uint8_t *p, size_t len)
 {
     if (is_skippable_frame(p, len))
         return &codecs[CODEC_ZSTD];
+    if (len >= ws_codec_zip.magic_len && !memcmp(p, ws_codec_zip.magic, ws_codec_zip.magic_len))
+        return &ws_codec_zip;
     for (size_t i = 0; i < WS_ARRAY_SIZE(codecs); i++) {
         if (len >= codecs[i].magic_len && !memcmp(p, codecs[i].magic, codecs[i].magic_len))
             return &codecs[i];

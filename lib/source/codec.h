@@ -31,6 +31,9 @@ struct ws_codec_ops {
     void (*destroy)(void *state);
 };
 
+/* An archive of one file. */
+extern const struct ws_codec_ops ws_codec_zip;
+
 /* The codec whose magic begins p, or NULL: plain bytes. */
 const struct ws_codec_ops *ws_codec_find(const uint8_t *p, size_t len);
 

@@ -1,8 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 """What is done with packets before and beside streams: --continue, --rest, --time-shift, numbers from zero, --chroot."""
+import io
 import os
 import struct
+import zipfile
 
 import e2e
 from e2e import USAGE, counters, data, run, tree
@@ -53,6 +55,52 @@ class Inputs(e2e.Case):
         tuple_reused = data("gen-reuse")
         once = self.streams("once", tuple_reused)
         self.assertEqual(self.streams("twice", tuple_reused, "--continue", tuple_reused), once)
+
+    def test_zip(self):
+        """An archive of one file, however it was packed; what is not that is said."""
+        with open(data("sample"), "rb") as f:
+            raw = f.read()
+        want = self.streams("plain", data("sample"))
+
+        class Pipe(io.RawIOBase):
+            """Cannot seek: lengths come after the data."""
+            def __init__(self, f):
+                self.f = f
+            def writable(self):
+                return True
+            def write(self, b):
+                return self.f.write(b)
+
+        def pack(name, method, pipe=False, extra=()):
+            with open(self.path(name), "wb") as f:
+                with zipfile.ZipFile(Pipe(f) if pipe else f, "w", method) as z:
+                    for n, b in extra[:1]:
+                        z.writestr(n, b)
+                    z.writestr("in.pcap", raw)
+                    for n, b in extra[1:]:
+                        z.writestr(n, b)
+            return self.path(name)
+
+        one = [pack("deflate.zip", zipfile.ZIP_DEFLATED), pack("pipe.zip", zipfile.ZIP_DEFLATED, pipe=True),
+               pack("stored.zip", zipfile.ZIP_STORED), pack("folder.zip", zipfile.ZIP_STORED, extra=[("d/", b"")])]
+        for i, path in enumerate(one):
+            self.assertEqual(self.streams("z%d" % i, path), want, path)
+        with open(one[0], "rb") as f:
+            self.assertEqual(self.streams("stdin", "-", stdin=f.read()), want)
+        for pipe in (False, True):
+            two = pack("two.zip", zipfile.ZIP_DEFLATED, pipe=pipe, extra=[("a/", b""), ("b.pcap", raw)] if not pipe else
+                       [("in.pcap", raw), ("b.pcap", raw)])
+            result = run("streams", "-q", two, "-o", self.path("two%d" % pipe), code=e2e.LOST)
+            self.assertIn("more than one", result.err)
+        with open(one[0], "rb") as f:
+            good = bytearray(f.read())
+        for name, bad, said in (("cut", good[:len(good) // 2], "cut"), ("crc", good[:14] + b"abcd" + good[18:], "CRC"),
+                                ("method", good[:8] + b"\x0c\0" + good[10:], "deflate"),
+                                ("secret", good[:6] + b"\1\0" + good[8:], "encrypted")):
+            with open(self.path(name), "wb") as f:
+                f.write(bad)
+            result = run("streams", "-q", self.path(name), "-o", self.path("x" + name), code=e2e.LOST)
+            self.assertIn(said, result.err)
 
     def test_rest(self):
         """What is not TCP, whole and in order, however many workers there are."""

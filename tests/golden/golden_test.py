@@ -31,7 +31,7 @@ def run(words):
             command.append(word)
         done = subprocess.run([WIRESPOOL, *command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False,
                               env=dict(os.environ, TZ="UTC"))
-        text = f"exit {done.returncode}\n" + done.stdout.decode("utf-8", "replace").replace(out, "{out}")
+        text = f"exit {done.returncode}\n" + done.stdout.decode("utf-8", "replace").replace(out, "{out}").replace(places["{data}"], "{data}")
         for base, dirs, names in os.walk(out):
             dirs.sort()
             for name in sorted(names):

@@ -264,7 +264,7 @@ void ws_stream_sidecar_line(struct stream_sink *ss, struct ws_flow *flow, unsign
     if (!sc->id) {
         if (!ws_stream_make_path(ss, flow, dir, &ws_stream_area(ss, flow)->file[dir], ".gaps"))
             return;
-        sc->id = ws_channel_file_open(ss->cfg.channel, ss->path, ss->cfg.file_flags);
+        sc->id = ws_channel_file_open(ss->cfg.channel, ss->path, ss->cfg.file_flags | WS_FILE_ASIDE);
     }
     ws_text_init(&t, buf, sizeof(buf));
     ws_chunk_gap_line(&t, off, len, cause);

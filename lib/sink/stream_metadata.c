@@ -66,7 +66,7 @@ void ws_stream_metadata_write(struct stream_sink *ss, struct ws_flow *flow)
     else
         ws_chunk_metadata_text(&t, &c);
     struct ws_bytes piece = {text, t.len};
-    uint64_t id = ws_channel_file_open(ss->cfg.channel, ss->path, ss->cfg.file_flags);
+    uint64_t id = ws_channel_file_open(ss->cfg.channel, ss->path, ss->cfg.file_flags | WS_FILE_ASIDE);
     if (!id || ws_channel_file_write(ss->cfg.channel, id, 0, &piece, 1) != 0)
         ws_count(ss->base.counters, WS_C_SHED_BLOCK_BYTES, t.len);
     if (id)

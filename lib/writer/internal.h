@@ -13,6 +13,7 @@
 #include "base/ring.h"
 #include "writer/block.h"
 #include "writer/idmap.h"
+#include "writer/path.h"
 #include "writer/writer.h"
 
 #define WS_OUTPUTS_MAX    32u   /* outputs of a writer: pcap, streams, flows, ... with room */
@@ -101,7 +102,7 @@ struct ws_wfile {
     uint32_t name_count; /* c1, c2, ... appended to the name; 0 = none */
     int fd;
     int error; /* first error of this file */
-    bool part, created, dead, closing;
+    bool part, aside, created, dead, closing;
     bool discard; /* closed as not wanted */
     uint64_t close_size, close_tag;
     int64_t close_mtime_ns;
@@ -229,8 +230,6 @@ void ws_uring_kick(struct ws_uring *u);
 struct ws_io_req *ws_uring_next(struct ws_uring *u, bool wait, int *res);
 
 /* path.c */
-/* 0, or -errno of a name that must not be used below an output directory. */
-int ws_path_check(const char *path);
 /* Opens path below dirfd without following symbolic links; fd or -errno. */
 int ws_path_open(struct ws_output *out, const char *path, int flags);
 /* Makes the directories in path, below dirfd. 0 or -errno. */

@@ -34,15 +34,20 @@ int ws_path_check(const char *path)
 
 int ws_path_open(struct ws_output *out, const char *path, int flags)
 {
+    return ws_path_open_below(out->dirfd, path, flags, &out->no_openat2);
+}
+
+int ws_path_open_below(int dirfd, const char *path, int flags, bool *no_openat2)
+{
     flags |= O_CLOEXEC | O_NOFOLLOW;
-    if (!out->no_openat2) {
+    if (!*no_openat2) {
         /* Links in the middle of the path are refused too. */
         struct open_how how = {
             .flags = (uint64_t)(unsigned)flags,
             .mode = flags & O_CREAT ? 0666 : 0,
             .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
         };
-        long fd = syscall(SYS_openat2, out->dirfd, path, &how, sizeof(how));
+        long fd = syscall(SYS_openat2, dirfd, path, &how, sizeof(how));
         if (fd >= 0)
             return (int)fd;
         if (errno != ENOSYS && errno != EPERM)
@@ -50,9 +55,9 @@ int ws_path_open(struct ws_output *out, const char *path, int flags)
         /* No such call, or forbidden by a sandbox: the last component is still guarded. (A true
          * EPERM comes again from openat.) */
         if (errno == ENOSYS)
-            out->no_openat2 = true;
+            *no_openat2 = true;
     }
-    int fd = openat(out->dirfd, path, flags, 0666);
+    int fd = openat(dirfd, path, flags, 0666);
     return fd >= 0 ? fd : -errno;
 }
 

@@ -177,6 +177,8 @@ static bool file_open(struct ws_wfile *f)
     if (!f->created) {
         f->created = true;
         ws_count(&w->counters, WS_C_OUT_FILES, 1);
+        if (o->cfg.on_opened && !f->aside)
+            o->cfg.on_opened(o->cfg.user, disk_name(f, false));
         /* An empty file finds room on a disk that is full. */
         if (!o->write_failed)
             ws_out_ok(o);
@@ -421,7 +423,8 @@ static void op_open(struct ws_channel *ch, const struct ws_op *op, const char *p
     int rc = f ? 0 : -ENOMEM;
     if (f) {
         *f = (struct ws_wfile){
-            .ch = ch, .id = op->id, .fd = -1, .path_len = op->len, .part = op->off & WS_FILE_PART};
+            .ch = ch, .id = op->id, .fd = -1, .path_len = op->len, .part = op->off & WS_FILE_PART,
+            .aside = op->off & WS_FILE_ASIDE};
         memcpy(f->path, path, op->len);
         f->path[op->len] = '\0';
         rc = ws_idmap_put(&ch->files, op->id, f);

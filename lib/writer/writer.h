@@ -88,6 +88,8 @@ struct ws_output_config {
     /* Called by the writer thread after a file was closed (and renamed): for reports, --on-close.
      * May be NULL. */
     void (*on_closed)(void *user, const char *path, uint64_t tag, int error);
+    /* TREE: called by the writer thread when a file was made, with its final name. May be NULL. */
+    void (*on_opened)(void *user, const char *path);
     void *user;
 };
 

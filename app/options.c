@@ -112,6 +112,20 @@ const struct ws_opt options_table[] = {
     {"strip", 0, WS_OPT_FLAG, NULL, STREAM_OUT, AT(strip), "bytes that are not printable, CR or LF become dots"},
     {"number-existing", 0, WS_OPT_FLAG, NULL, STREAM_OUT, AT(number_existing),
      "where a file exists, write NAMEc1, NAMEc2, ... (default: refuse)"},
+    GROUP("Finished stream files"),
+    {"md5", 0, WS_OPT_FLAG, NULL, STREAM_OUT, AT(md5), "MD5 of each stream file and body, for --report and --json"},
+    {"http", 0, WS_OPT_FLAG, NULL, STREAM_OUT, AT(http), "write the bodies of HTTP/1 responses, decoded, to NAME-HTTPBODY-NNN.EXT"},
+    {"http-raw", 0, WS_OPT_FLAG, NULL, STREAM_OUT, AT(http_raw), "leave bodies compressed"},
+    {"http-names", 0, WS_OPT_CHOICE, "new|old", STREAM_OUT, AT(http_names),
+     "names of bodies: old is NAME-HTTP, NAME-HTTPBODY and NAME-HTTPBODY-GZIP (default new)"},
+    {"report", 0, WS_OPT_STRING, "FILE", STREAM_OUT, AT(report), "a DFXML report (XML) of all TCP streams and their files; - is standard output"},
+    {"dfxml", 0, WS_OPT_CHOICE, "tcpflow|strict", STREAM_OUT, AT(dfxml), "its layout: tcpflow's, or what the DFXML schema allows (default tcpflow)"},
+    {"on-close", 0, WS_OPT_STRING, "COMMAND", STREAM_OUT, AT(on_close), "run COMMAND PATH for each finished stream file, 10 at once at most"},
+    {"http-command", 0, WS_OPT_STRING, "COMMAND", STREAM_OUT, AT(http_command), "the same for each HTTP body"},
+    {"alert-fd", 0, WS_OPT_U64_OR_0, "N", STREAM_OUT, AT(alert_fd), "write a line to descriptor N when a stream file is opened or closed"},
+    {"http-alert-fd", 0, WS_OPT_U64_OR_0, "N", STREAM_OUT, AT(http_alert_fd), "the same for HTTP bodies"},
+    {"python", 0, WS_OPT_STRING, "PATH:MODULE:FUNCTION", STREAM_OUT, AT(python),
+     "call a python function with each finished stream; what it returns goes to the report"},
     GROUP("Decoding and reassembly"),
     {"overlap", 0, WS_OPT_CHOICE, "first|last|bsd|linux|windows|solaris|old-linux", CMD_ALL, AT(overlap),
      "which copy of overlapping bytes wins (default first)"},
@@ -203,6 +217,7 @@ void options_defaults(struct options *o)
     o->writers = 1;
     o->top = WS_UNSET;
     o->sort = -1;
+    o->alert_fd = o->http_alert_fd = WS_UNSET;
     o->gaps = -1;
     o->metadata = -1;
     o->holes_max = UINT64_C(1) << 30;

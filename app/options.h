@@ -89,6 +89,12 @@ struct options {
     uint64_t size_min;
     int64_t flush;
 
+    /* finished stream files */
+    bool md5, http, http_raw;
+    int http_names, dfxml;
+    const char *report, *on_close, *http_command, *python;
+    uint64_t alert_fd, http_alert_fd; /* WS_UNSET: none */
+
     /* live */
     struct ws_opt_list dev, iface;
     const char *pcap, *streams, *flows_out;

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "app/plan.h"
+#include "app/post.h"
 #include "app/run.h"
 #include "format/name.h"
 #include "sink/pcap.h"
@@ -186,7 +187,7 @@ int outputs_count(struct run *r)
                 r->cmd == CMD_EXTRACT ? "FILE" : "DIR");
         return 2;
     }
-    if (check_paths(r, pcap, streams, flows))
+    if (check_paths(r, pcap, streams, flows) || post_check(r))
         return 2;
     if (pcap) {
         o->pcapng = has_suffix(pcap, ".pcapng") || has_suffix(pcap, ".ntar");
@@ -342,6 +343,7 @@ static int prepare_streams(struct run *r, const char *path)
     }
     r->out.dir = path;
     r->out.dir_is_new = stat(path, &st) < 0;
+    post_listen(r, &oc);
     common_config(r, &oc);
     if (r->o->number_existing)
         oc.exists = WS_EXISTS_COUNT;
@@ -553,6 +555,14 @@ static int make_rest_sink(struct run *r, unsigned worker, struct ws_sink **s)
     return ws_sink_pcap_create(s, &pc);
 }
 
+static uint64_t stream_closed(void *user, const struct ws_stream_record *rec)
+{
+    struct stream_report *rep = user;
+    uint64_t serial, tag = post_file(rep->run, (unsigned)(rep - rep->run->out.report), rec, &serial);
+    stream_report_closed(rep, rec, serial);
+    return tag;
+}
+
 static int make_stream_sink(struct run *r, unsigned worker, struct ws_sink **s)
 {
     char err[256];
@@ -591,10 +601,11 @@ static int make_stream_sink(struct run *r, unsigned worker, struct ws_sink **s)
         .pcap_tcp = !r->o->no_tcp,
         .pcap_udp = r->o->udp || r->o->all_ip,
         .pcap_other = r->o->all_ip,
-        .gaps_listed = r->out.report_streams ? STREAM_REPORT_GAPS : 0,
-        .closed = stream_report_closed,
+        .gaps_listed = r->out.report_streams ? STREAM_REPORT_GAPS : post_gaps_wanted(r),
+        .closed = stream_closed,
         .user = rep,
     };
+    rep->run = r;
     if (r->out.report_streams && stream_report_init(rep, r->o->records_max) < 0)
         return -ENOMEM;
     int rc = ws_sink_stream_create(s, &sc, err, sizeof(err));
@@ -661,6 +672,11 @@ int outputs_make_sinks(void *user, unsigned worker, struct ws_sink **out)
     }
     if (rc == 0 && r->out.streams) {
         rc = make_stream_sink(r, worker, &out[n]);
+        n += rc == 0;
+    }
+    if (rc == 0 && r->post) { /* behind the sink of streams: lib/post/README.md */
+        bool tree = r->out.streams && !merged_streams(r);
+        rc = post_make_sink(r, worker, tree ? ws_output_channel(r->out.streams, worker) : NULL, &out[n]);
         n += rc == 0;
     }
     if (rc == 0 && r->out.metadata) {

@@ -15,9 +15,11 @@
 #include <unistd.h>
 
 #include "app/plan.h"
+#include "app/post.h"
 #include "app/progress.h"
 #include "base/log.h"
 #include "engine/ledger.h"
+#include "post/post.h"
 #include "ws_config.h"
 #if WS_HAVE_DPDK
 #include "source/port.h"
@@ -28,6 +30,7 @@
 
 /* The run that signals act on; set by the main thread around the engine's life. */
 static struct ws_engine *_Atomic signalled_engine;
+static struct ws_post *_Atomic signalled_post;
 static volatile sig_atomic_t signals_seen;
 
 static int64_t steady_ns(void)
@@ -43,13 +46,17 @@ static void on_signal(int sig)
 {
     static int64_t first_ns;
     struct ws_engine *e = atomic_load(&signalled_engine);
+    struct ws_post *p = atomic_load(&signalled_post);
     (void)sig;
     if (signals_seen++ == 0) {
         first_ns = steady_ns();
         if (e)
             ws_engine_stop(e);
-    } else if (steady_ns() - first_ns > 300000000 && e) {
-        ws_engine_abort(e);
+    } else if (steady_ns() - first_ns > 300000000) {
+        if (e)
+            ws_engine_abort(e);
+        if (p)
+            ws_post_abort(p);
     }
 }
 
@@ -81,6 +88,8 @@ static int become_user(struct run *r)
         return 2;
     }
     outputs_chown(&r->out, pw->pw_uid, pw->pw_gid);
+    if (r->post && ws_post_chown(r->post, pw->pw_uid, pw->pw_gid) < 0)
+        fprintf(stderr, "wirespool: -U: cannot give the report to that user: %s\n", strerror(errno));
     if (initgroups(pw->pw_name, pw->pw_gid) < 0) {
         fprintf(stderr, "wirespool: -U %s: %s\n", r->o->user, strerror(errno));
         return 3;
@@ -164,6 +173,8 @@ static void leave_if_stuck(struct run *r, int64_t *aborted_ns)
     ws_engine_gauges(r->engine, &g);
     if (!g.aborted)
         return;
+    if (r->post) /* workers and writer may wait for it */
+        ws_post_abort(r->post);
     if (!*aborted_ns)
         *aborted_ns = steady_ns();
     if (steady_ns() - *aborted_ns < ABORT_NS)
@@ -196,7 +207,8 @@ int run_execute(struct run *r)
     int code;
 
     if ((code = outputs_count(r)) || (code = start_plain_runtime(r)) ||
-        (code = outputs_prepare(r)) || (code = outputs_make_announcer(r)))
+        (code = outputs_prepare(r)) || (code = post_prepare(r)) ||
+        (code = outputs_make_announcer(r)))
         return code;
     r->ec.make_sinks = outputs_make_sinks;
     r->ec.user = r;
@@ -207,10 +219,11 @@ int run_execute(struct run *r)
         fprintf(stderr, "wirespool: %s\n", err);
         return 3;
     }
-    if ((code = become_user(r)) || (code = start_ports(r)))
+    if ((code = become_user(r)) || (code = post_start(r)) || (code = start_ports(r)))
         return code;
     catch_signals();
     atomic_store(&signalled_engine, r->engine);
+    atomic_store(&signalled_post, r->post);
     if (signals_seen)
         ws_engine_stop(r->engine);
     progress_init(&progress, r->o->quiet); /* threads that log use it */
@@ -227,6 +240,8 @@ int run_execute(struct run *r)
     atomic_store(&signalled_engine, NULL);
     stop_ports(r);
     ws_engine_counters(r->engine, &r->sum);
+    post_finish(r);
+    atomic_store(&signalled_post, NULL);
     ws_engine_gauges(r->engine, &g);
     r->damaged |= g.source_damaged;
     r->filter_unsupported = g.filter_unsupported;
@@ -306,6 +321,8 @@ int run_verdict(struct run *r)
         say_losses(r);
         code = WS_MAX(code, 1);
     }
+    if (r->report_failed)
+        code = WS_MAX(code, 1);
     if (outputs_all_failed(&r->out))
         code = 3;
     if (r->aborted) {
@@ -354,6 +371,7 @@ void run_fini(struct run *r)
     for (unsigned i = 0; i < r->n_port; i++)
         ws_port_close(r->port[i]);
 #endif
+    post_fini(r);
     outputs_fini(&r->out);
     if (r->ec.runtime)
         ws_runtime_stop(r->ec.runtime);

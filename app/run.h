@@ -10,6 +10,7 @@
 #define DEVICES_MAX 64u
 
 struct ws_port;
+struct ws_post;
 
 struct run {
     const struct options *o;
@@ -18,6 +19,9 @@ struct run {
     struct ws_engine_config ec;
     struct ws_engine *engine;
     struct outputs out;
+    struct ws_post *post; /* works on finished stream files, or NULL */
+    char *command_line;   /* for its report */
+    bool report_failed;
     struct ws_port *port[DEVICES_MAX];
     unsigned n_port;
     struct ws_pcapng_iface iface[DEVICES_MAX]; /* input interfaces known at the start */

@@ -11,6 +11,7 @@
 #include "app/flowlist.h"
 #include "app/run.h"
 #include "format/json.h"
+#include "post/post.h"
 #include "sink/stream.h"
 
 #define LINES_MAX_DEFAULT (UINT64_C(1) << 24)
@@ -130,9 +131,8 @@ static bool make_room(struct stream_report *rep)
     return true;
 }
 
-uint64_t stream_report_closed(void *user, const struct ws_stream_record *rec)
+void stream_report_closed(struct stream_report *rep, const struct ws_stream_record *rec, uint64_t serial)
 {
-    struct stream_report *rep = user;
     struct ws_text t;
     char *text = NULL;
 
@@ -141,7 +141,7 @@ uint64_t stream_report_closed(void *user, const struct ws_stream_record *rec)
     rep->gaps += rec->gaps[0] + rec->gaps[1];
     rep->gap_bytes += rec->gap_bytes[0] + rec->gap_bytes[1];
     if (!rep->line)
-        return 0;
+        return;
     if (make_room(rep)) {
         ws_text_init(&t, rep->buf, LINE_MAX_BYTES);
         stream_json(&t, rec, rep->text_bytes < STREAM_REPORT_BYTES);
@@ -149,11 +149,10 @@ uint64_t stream_report_closed(void *user, const struct ws_stream_record *rec)
     }
     if (!text) {
         rep->lost++;
-        return 0;
+        return;
     }
     rep->text_bytes += t.len;
-    rep->line[rep->n++] = (struct stream_line){rec->flow->first_ordinal[rec->dir], text};
-    return 0;
+    rep->line[rep->n++] = (struct stream_line){serial, rec->flow->first_ordinal[rec->dir], text};
 }
 
 static int by_ordinal(const void *a, const void *b)
@@ -163,10 +162,12 @@ static int by_ordinal(const void *a, const void *b)
 }
 
 /* The line with its FlowID, which is known only now, put in front. */
-static void print_line(const struct stream_line *l, const struct flow_list *flows)
+static void print_line(const struct run *r, const struct stream_line *l, const struct flow_list *flows)
 {
     uint64_t id = flow_list_id(flows, l->ordinal);
-    printf("{\"flow_id\":%" PRIu64 ",%s", id, l->text + 1);
+    const char *found = r->post && l->serial ? ws_post_result(r->post, l->serial) : "";
+    int len = (int)strlen(l->text) - 2; /* without the brace and line feed at its end */
+    printf("{\"flow_id\":%" PRIu64 ",%.*s%s}\n", id, len - 1, l->text + 1, found);
 }
 
 int stream_report_print(struct run *r, const struct flow_list *flows)
@@ -189,7 +190,7 @@ int stream_report_print(struct run *r, const struct flow_list *flows)
             all[at++] = r->out.report[w].line[i];
     qsort(all, n, sizeof(*all), by_ordinal);
     for (size_t i = 0; i < n; i++)
-        print_line(&all[i], flows);
+        print_line(r, &all[i], flows);
     free(all);
     if (lost)
         fprintf(stderr,

@@ -18,12 +18,14 @@ struct ws_stream_record;
 
 /* A finished stream file. */
 struct stream_line {
+    uint64_t serial;  /* of what is found in the file later; 0 = none */
     uint64_t ordinal; /* of its direction's first packet: the order of the report */
     char *text;       /* heap */
 };
 
 /* One worker's report. Zeroed: files are counted only. */
 struct stream_report {
+    struct run *run;
     struct stream_line *line;
     size_t n, room;
     uint64_t lines_max;
@@ -37,8 +39,8 @@ struct stream_report {
 int stream_report_init(struct stream_report *rep, uint64_t lines_max);
 void stream_report_fini(struct stream_report *rep);
 
-/* ws_sink_stream_config.closed; user is the worker's struct stream_report. */
-uint64_t stream_report_closed(void *user, const struct ws_stream_record *rec);
+/* A file is over. serial: what ws_post_result() knows it by, or 0. */
+void stream_report_closed(struct stream_report *rep, const struct ws_stream_record *rec, uint64_t serial);
 
 /* Prints the lines of all workers in order of first packets. 0 or exit code. */
 int stream_report_print(struct run *r, const struct flow_list *flows);

@@ -17,11 +17,12 @@ allowed() {
     writer) echo base writer ;;
     source) echo base packet format source ;;
     sink) echo base packet flow tcp format writer sink ;;
+    post) echo base packet flow tcp format http writer sink post ;;
     engine) echo base packet frag flow tcp filter format writer source sink engine ;;
     esac
 }
 
-for module in base packet frag flow tcp filter format http writer source sink engine; do
+for module in base packet frag flow tcp filter format http writer source sink engine post; do
     for file in "$module"/*.[ch]; do
         for inc in $(sed -n 's/^#include "\([a-z_]*\)\/.*/\1/p' "$file" | sort -u); do
             case " $(allowed $module) " in

@@ -94,6 +94,26 @@
     X(GAP_BYTES, "gap_bytes", "bytes", "bytes in declared holes")                                  \
     X(TCP_OVERLAP_DIFF, "tcp_overlap_diff", "segments", "overlaps whose bytes differed")           \
     X(UDP_BYTES, "udp_bytes", "bytes", "captured payload bytes of UDP and other protocols")        \
+    /* finished stream files (lib/post) */                                                         \
+    X(POST_FLOWS, "post_flows", "flows", "finished flows worked on")                              \
+    X(POST_SKIPPED, "post_skipped", "flows", "finished flows that digests, bodies, report and commands left out: too many waited") \
+    X(POST_UNREADABLE, "post_unreadable", "files", "stream files that could not be read back")     \
+    X(POST_REPORT_LOST, "post_report_lost", "objects", "not in the report: memory, or writing it failed") \
+    X(POST_RESULTS_LOST, "post_results_lost", "files", "digests and bodies not told: memory, or too many bodies") \
+    X(POST_COMMANDS, "post_commands", "commands", "run for finished files")                        \
+    X(POST_COMMANDS_FAILED, "post_commands_failed", "commands", "of those, failed; and those that could not be started") \
+    X(POST_ALERTS_LOST, "post_alerts_lost", "lines", "not written to an alert descriptor")         \
+    X(POST_PYTHON, "post_python", "calls", "of the python function")                               \
+    X(POST_PYTHON_FAILED, "post_python_failed", "calls", "of the python function that failed or could not be made") \
+    X(HTTP_MESSAGES, "http_messages", "messages", "HTTP responses seen")                           \
+    X(HTTP_BODIES, "http_bodies", "files", "HTTP bodies written")                                  \
+    X(HTTP_BODY_BYTES, "http_body_bytes", "bytes", "in those, decoded")                            \
+    X(HTTP_BODIES_LOST, "http_bodies_lost", "files", "HTTP bodies that could not be written")      \
+    X(HTTP_FAILED, "http_failed", "flows", "whose HTTP messages could not be gone through: reading or memory") \
+    X(HTTP_CUT, "http_cut", "bodies", "HTTP bodies that the stream's end cut")                     \
+    X(HTTP_GAP, "http_gap", "bodies", "HTTP bodies with bytes missing inside")                     \
+    X(HTTP_BAD_CODING, "http_bad_coding", "bodies", "HTTP bodies whose compressed data do not decode") \
+    X(HTTP_LIMITED, "http_limited", "bodies", "HTTP bodies cut: they decode to more than the limit") \
     /* outputs */                                                                                  \
     X(OUT_PACKETS, "out_packets", "packets", "packet records handed to PCAP outputs")              \
     X(OUT_PACKET_BYTES, "out_packet_bytes", "bytes", "captured bytes in those records")            \

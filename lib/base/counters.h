@@ -93,6 +93,7 @@
     X(GAPS_CAP, "gaps_cap", "gaps", "of those, because a cap on held bytes was hit")              \
     X(GAP_BYTES, "gap_bytes", "bytes", "bytes in declared holes")                                  \
     X(TCP_OVERLAP_DIFF, "tcp_overlap_diff", "segments", "overlaps whose bytes differed")           \
+    X(FIN_IGNORED, "fin_ignored", "segments", "FINs that the peer's ACKs contradict")              \
     X(UDP_BYTES, "udp_bytes", "bytes", "captured payload bytes of UDP and other protocols")        \
     /* finished stream files (lib/post) */                                                         \
     X(POST_FLOWS, "post_flows", "flows", "finished flows worked on")                              \

@@ -36,6 +36,12 @@ static inline void set_flags(struct ws_tcp_dir *d, unsigned set, unsigned clear)
     d->flags = (uint16_t)((d->flags & ~clear) | set);
 }
 
+void ws_conn_reopen(struct ws_tcp_conn *c)
+{
+    const unsigned fins = (c->dir[0].flags & DIR_FIN) + (c->dir[1].flags & DIR_FIN);
+    c->state = fins == 2 * DIR_FIN ? WS_TCP_CLOSED : fins ? WS_TCP_CLOSING : WS_TCP_OPEN;
+}
+
 /* Nothing of the stream has left yet, so a handshake may still move its start. */
 static inline bool undelivered(const struct ws_tcp_dir *d)
 {
@@ -86,9 +92,11 @@ static void reanchor(struct ws_tcp_ctx *x, unsigned dir, uint32_t isn, unsigned 
         d->top = d->next;
         set_flags(d, flags, DIR_ACKED);
     }
-    if (d->flags & DIR_FIN && (x->c->state == WS_TCP_CLOSING || x->c->state == WS_TCP_CLOSED))
-        x->c->state = x->c->dir[dir ^ 1].flags & DIR_FIN ? WS_TCP_CLOSING : WS_TCP_OPEN;
-    set_flags(d, 0, DIR_SYNDATA | DIR_FIN);
+    const bool closing = x->c->state == WS_TCP_CLOSING || x->c->state == WS_TCP_CLOSED;
+    const bool fin = d->flags & DIR_FIN;
+    set_flags(d, 0, DIR_SYNDATA | DIR_FIN | DIR_FIN_ACKED | DIR_FIN_OTHER);
+    if (fin && closing)
+        ws_conn_reopen(x->c);
 }
 
 /* Gives d the ISN of its SYN: moves the start of what was seen before when it fits, else begins
@@ -479,14 +487,48 @@ void ws_conn_fin(struct ws_tcp_ctx *x, unsigned dir, uint64_t fin)
 {
     struct ws_tcp_conn *c = x->c;
     struct ws_tcp_dir *d = &c->dir[dir];
-    if (d->flags & DIR_FIN || fin < d->next)
-        return; /* a copy, or stale: bytes beyond it have been delivered */
+    if (fin < d->next || (d->flags & DIR_FIN && (fin == d->fin || d->flags & DIR_FIN_ACKED)))
+        return; /* stale: bytes beyond it have been delivered; or a copy */
+    if (d->flags & DIR_FIN) { /* one of the two is not its sender's: the peer's ACK will tell */
+        d->far_seq = ws_seq_of(d->seq0, fin);
+        set_flags(d, DIR_FIN_OTHER, 0);
+        return;
+    }
     d->fin = fin;
     set_flags(d, DIR_FIN, 0);
-    ws_deliver_drop_from(x->t, d, fin, WS_C_REFUSED_BEYOND_FIN);
     if (c->state != WS_TCP_RESET)
-        c->state = c->dir[dir ^ 1].flags & DIR_FIN ? WS_TCP_CLOSED : WS_TCP_CLOSING;
+        ws_conn_reopen(c);
     ws_conn_event(x, dir, WS_TCP_EV_FIN);
+}
+
+/* A FIN takes a sequence number (RFC 9293 section 3.4): who accepts it acknowledges that number plus
+ * 1 and nothing beyond, ever. Who acknowledges bytes beyond, which were sent, has not accepted it. */
+void ws_conn_judge_fin(struct ws_tcp_ctx *x, unsigned dir)
+{
+    struct ws_tcp_dir *d = &x->c->dir[dir];
+    while ((d->flags & (DIR_FIN | DIR_FIN_ACKED | DIR_ACKED)) == (DIR_FIN | DIR_ACKED)) {
+        const uint64_t other =
+            d->flags & DIR_FIN_OTHER ? ws_seq_extend(d->seq0, d->fin, d->far_seq) : d->fin;
+        if (d->acked == d->fin + 1 && d->top <= d->fin) {
+            set_flags(d, DIR_FIN_ACKED, DIR_FIN_OTHER);
+            return;
+        }
+        const bool accepted = d->acked == other + 1 && d->top <= other;
+        if (!accepted && (d->acked <= d->fin + 1 || d->acked > WS_MAX(d->top, other + 1)))
+            return;
+        /* the FIN was not its sender's; the other one may be, if it lies beyond or was accepted */
+        ws_tcp_note(x->t, WS_C_FIN_IGNORED, 1);
+        if (accepted || other > d->fin) {
+            d->fin = other;
+            set_flags(d, accepted ? DIR_FIN_ACKED : 0, DIR_FIN_OTHER);
+        } else {
+            set_flags(d, 0, DIR_FIN | DIR_FIN_OTHER);
+            if (x->c->state == WS_TCP_CLOSING || x->c->state == WS_TCP_CLOSED)
+                ws_conn_reopen(x->c);
+        }
+        if (!(d->flags & (DIR_HOLD | DIR_SYNDATA)))
+            ws_deliver_drain(x, dir);
+    }
 }
 
 void ws_conn_midstream(struct ws_tcp_ctx *x, unsigned dir, uint32_t seq)

@@ -71,8 +71,10 @@ static void deliver_head(struct ws_tcp_ctx *x, unsigned dir, uint32_t len)
 void ws_deliver_drain(struct ws_tcp_ctx *x, unsigned dir)
 {
     struct ws_tcp_dir *d = &x->c->dir[dir];
-    while (d->head && ws_held_node(&x->t->pool, d->head)->pos == d->next)
-        deliver_head(x, dir, ws_held_node(&x->t->pool, d->head)->len);
+    const uint64_t limit = ws_tcp_limit(d);
+    while (d->head && ws_held_node(&x->t->pool, d->head)->pos == d->next && d->next < limit)
+        deliver_head(x, dir,
+                     (uint32_t)WS_MIN(ws_held_node(&x->t->pool, d->head)->len, limit - d->next));
 }
 
 /* Hands out the run's bytes [r->from, to) at d->next. */
@@ -143,10 +145,22 @@ static bool hold_run(struct ws_tcp_ctx *x, unsigned dir, struct ws_tcp_run *r)
     return done;
 }
 
+/* Drops what is held beyond a FIN. Returns whether there was something. */
+static bool drop_beyond_fin(struct ws_tcp *t, struct ws_tcp_dir *d)
+{
+    const uint32_t tail = d->head ? ws_held_node(&t->pool, d->head)->prev : 0;
+    if (!tail || ws_held_end(ws_held_node(&t->pool, tail)) <= ws_tcp_limit(d))
+        return false;
+    ws_deliver_drop_from(t, d, d->fin, WS_C_REFUSED_BEYOND_FIN);
+    return true;
+}
+
 /* Lets a direction give up its oldest hole: up to the first thing held. Frees a node at least. */
 static void give_up_hole(struct ws_tcp_ctx *x, unsigned dir)
 {
     struct ws_tcp_dir *d = &x->c->dir[dir];
+    if (drop_beyond_fin(x->t, d))
+        return;
     if (d->flags & DIR_SYNDATA) {
         d->flags &= (uint16_t)~DIR_SYNDATA;
         ws_deliver_drop_from(x->t, d, 0, WS_C_REFUSED_CAP);
@@ -173,7 +187,7 @@ static bool make_room(struct ws_tcp_ctx *x, unsigned dir)
     return true;
 }
 
-void ws_deliver_run(struct ws_tcp_ctx *x, unsigned dir, struct ws_tcp_run *r)
+static void deliver_run(struct ws_tcp_ctx *x, unsigned dir, struct ws_tcp_run *r)
 {
     struct ws_tcp *t = x->t;
     struct ws_tcp_dir *d = &x->c->dir[dir];
@@ -191,7 +205,7 @@ void ws_deliver_run(struct ws_tcp_ctx *x, unsigned dir, struct ws_tcp_run *r)
         /* A cap. A hole without bytes is not worth a gap: forget its cause. */
         if (!r->data)
             break;
-        if (!r->own_cap && make_room(x, dir))
+        if (drop_beyond_fin(t, d) || (!r->own_cap && make_room(x, dir)))
             continue;
         if (d->flags & DIR_SYNDATA) {
             ws_tcp_note(t, WS_C_REFUSED_CAP, r->to - r->from);
@@ -205,6 +219,22 @@ void ws_deliver_run(struct ws_tcp_ctx *x, unsigned dir, struct ws_tcp_run *r)
         uint64_t head = d->head ? ws_held_node(&t->pool, d->head)->pos : UINT64_MAX;
         ws_deliver_gap(x, dir, WS_MIN(head, r->from), WS_GAP_CAP);
         ws_deliver_drain(x, dir);
+    }
+}
+
+void ws_deliver_run(struct ws_tcp_ctx *x, unsigned dir, struct ws_tcp_run *r)
+{
+    struct ws_tcp *t = x->t;
+    const uint64_t limit = ws_tcp_limit(&x->c->dir[dir]), to = r->to;
+    if (r->from < limit) {
+        r->to = WS_MIN(to, limit);
+        deliver_run(x, dir, r);
+    }
+    if (to > limit) {
+        r->from = WS_MAX(r->from, limit);
+        r->to = to;
+        if (!hold_run(x, dir, r) && r->data)
+            ws_tcp_note(t, WS_C_REFUSED_BEYOND_FIN, r->to - r->from);
     }
     if (r->differed) {
         ws_tcp_note(t, WS_C_TCP_OVERLAP_DIFF, 1);

@@ -35,6 +35,8 @@ enum {
     DIR_RST = 1u << 10,     /* sent the reset that counts */
     DIR_SEEN = 1u << 11,    /* has had a packet */
     DIR_MISSING = 1u << 12, /* may have ranges in ws_tcp.missing */
+    DIR_FIN_ACKED = 1u << 13, /* the peer has accepted the FIN: it is the end */
+    DIR_FIN_OTHER = 1u << 14, /* another FIN was seen, at sequence number far_seq */
 };
 
 /* ws_tcp_conn.candidate.state */
@@ -97,7 +99,17 @@ static inline uint64_t ws_tcp_reach(const struct ws_tcp *t, const struct ws_tcp_
     return t->cfg.jump_max ? t->cfg.jump_max + c->dir[dir ^ 1].window : UINT64_MAX >> 1;
 }
 
+/* Where delivery ends: nothing at or beyond it leaves while the FIN stands. */
+static inline uint64_t ws_tcp_limit(const struct ws_tcp_dir *d)
+{
+    return d->flags & DIR_FIN ? d->fin : UINT64_MAX;
+}
+
 /* conn.c */
+/* The state of an open connection by its FINs. */
+void ws_conn_reopen(struct ws_tcp_conn *c);
+/* Asks the peer's ACKs whether the FIN of dir was meant: after each segment of either side. */
+void ws_conn_judge_fin(struct ws_tcp_ctx *x, unsigned dir);
 /* Whether the segment belongs to another connection; changes nothing. */
 enum ws_tcp_verdict ws_conn_verdict(const struct ws_tcp_conn *c, unsigned dir,
                                     const struct ws_tcp_segment *seg);
@@ -167,6 +179,7 @@ void ws_overlap_count(struct ws_tcp *t, struct ws_tcp_run *r, enum ws_overlap_fa
                       uint64_t len);
 
 /* deliver.c */
+/* What lies beyond a FIN that the peer has not accepted is held until ws_conn_judge_fin() decides. */
 void ws_deliver_run(struct ws_tcp_ctx *x, unsigned dir, struct ws_tcp_run *r);
 void ws_deliver_drain(struct ws_tcp_ctx *x, unsigned dir);
 void ws_deliver_gap(struct ws_tcp_ctx *x, unsigned dir, uint64_t to, enum ws_gap_cause cause);

@@ -55,14 +55,17 @@ static bool far_segment(struct ws_tcp_ctx *x, unsigned dir, uint64_t *pos)
     const unsigned run = ack_plausible(x, dir) ? WS_TCP_FAR_RUN : WS_TCP_FAR_RUN_ACK;
     const struct ws_tcp_segment *s = x->seg;
     struct ws_tcp_dir *d = &x->c->dir[dir];
+    if (d->flags & DIR_FIN) { /* far_seq is another FIN's */
+        ws_conn_event(x, dir, WS_TCP_EV_FAR_SEGMENT);
+        return false;
+    }
     int32_t off = ws_seq_diff(s->meta.seq, d->far_seq);
     bool near = d->far_count && off > -WS_TCP_FAR_NEAR && off < WS_TCP_FAR_NEAR;
 
     d->far_count = near ? (uint8_t)(d->far_count + 1) : 1;
     d->far_seq = s->meta.seq + s->wire_len;
     ws_conn_event(x, dir, WS_TCP_EV_FAR_SEGMENT);
-    if (d->far_count < run || d->flags & (DIR_FIN | DIR_SYNDATA) || x->c->state == WS_TCP_RESET ||
-        x->c->state == WS_TCP_CLOSED)
+    if (d->far_count < run || d->flags & DIR_SYNDATA || x->c->state == WS_TCP_RESET)
         return false;
     d->far_count = 0;
     if (*pos < d->next)
@@ -155,7 +158,8 @@ static void take_payload(struct ws_tcp_ctx *x, unsigned dir, uint32_t seq, bool 
         d->next = pos;
     if (fin)
         ws_conn_fin(x, dir, end);
-    if (d->flags & DIR_FIN && r.to > d->fin) {
+    const bool ended = d->flags & DIR_FIN && (!track || d->flags & DIR_FIN_ACKED);
+    if (ended && r.to > d->fin) {
         uint64_t beyond = WS_MAX(d->fin, r.from);
         ws_tcp_note(t, WS_C_REFUSED_BEYOND_FIN, r.to - WS_MIN(beyond, r.to));
         r.to = WS_MIN(beyond, r.to);
@@ -163,25 +167,26 @@ static void take_payload(struct ws_tcp_ctx *x, unsigned dir, uint32_t seq, bool 
     if (c->state == WS_TCP_RESET && d->flags & DIR_RST && r.to > d->top && r.to > r.from) {
         /* its sender goes on behind the reset: that was not its own (RFC 5961 section 3) */
         d->flags &= (uint16_t)~DIR_RST;
-        const unsigned fins = (d->flags & DIR_FIN) + (c->dir[dir ^ 1].flags & DIR_FIN);
-        c->state = fins == 2 * DIR_FIN ? WS_TCP_CLOSED : fins ? WS_TCP_CLOSING : WS_TCP_OPEN;
+        ws_conn_reopen(c);
         ws_conn_event(x, dir, WS_TCP_EV_RST_IGNORED);
     }
     if (len && r.to <= d->next && !hold)
         ws_conn_history(c, dir, WS_HISTORY_RETRANSMITTED);
+    const uint64_t told = WS_MIN(r.to, WS_MAX(ws_tcp_limit(d), r.from)); /* beyond a FIN: not yet */
     if (t->ops.segment) {
         const bool early = below && !(d->flags & DIR_SYN); /* not refused for its place in a file */
-        if (r.from < r.to || (len && early))
-            tell_segment(x, dir, early ? pos : r.from, WS_MAX(r.to, early ? pos + len : 0), pos);
+        if (r.from < told || (len && early))
+            tell_segment(x, dir, early ? pos : r.from, WS_MAX(told, early ? pos + len : 0), pos);
     }
-    uint64_t seen = d->flags & DIR_FIN ? WS_MIN(end, d->fin) : end;
-    d->top = WS_MAX(d->top, seen);
+    uint64_t seen = d->flags & DIR_FIN_ACKED ? WS_MIN(end, d->fin) : end;
+    if (s->wire_len) /* a bare FIN far ahead tells of no byte */
+        d->top = WS_MAX(d->top, seen);
 
     if (!track) {
         /* nobody wants order: every byte counts as delivered */
         ws_tcp_note(t, WS_C_PAYLOAD_DELIVERED, r.to - r.from);
         ws_tcp_note(t, WS_C_STREAM_BYTES, r.to - r.from);
-        d->next = WS_MAX(d->next, seen);
+        d->next = WS_MAX(d->next, WS_MIN(seen, ws_tcp_limit(d)));
         return;
     }
     if (r.from < r.to)
@@ -278,6 +283,8 @@ static enum ws_tcp_verdict push_slow(struct ws_tcp_ctx *x, unsigned dir)
                s->meta.seq == ws_seq_of(c->dir[dir].seq0, c->dir[dir].next);
     payload(x, dir);
     ws_conn_ack(x, dir);
+    ws_conn_judge_fin(x, dir ^ 1);
+    ws_conn_judge_fin(x, dir);
     return WS_TCP_TAKEN;
 }
 
@@ -292,7 +299,7 @@ enum ws_tcp_verdict ws_tcp_push(struct ws_tcp *t, struct ws_tcp_conn *c, void *f
                   (s->meta.flags & (uint8_t)~WS_TCP_PSH) == WS_TCP_ACK &&
                   (d->flags & (DIR_STARTED | DIR_FIN | DIR_SYNDATA)) == DIR_STARTED && !d->head &&
                   s->meta.seq == ws_seq_of(d->seq0, d->next) && s->wire_len == s->len &&
-                  !s->no_payload && !(p->flags & (DIR_HOLD | DIR_SYNDATA)))) {
+                  !s->no_payload && !(p->flags & (DIR_HOLD | DIR_SYNDATA | DIR_FIN)))) {
         const uint32_t len = s->len;
         const int32_t acked = ws_seq_diff(s->meta.ack, ws_seq_of(p->seq0, p->acked));
         if (WS_LIKELY(p->flags & DIR_ACKED && acked >= 0 && p->acked + (uint32_t)acked <= p->top))
@@ -335,6 +342,8 @@ void ws_tcp_close(struct ws_tcp *t, struct ws_tcp_conn *c, void *flow, enum ws_g
         if (d->flags & DIR_HOLD)
             ws_deliver_start(&x, dir);
         ws_deliver_drain(&x, dir);
+        if (d->flags & DIR_FIN)
+            ws_deliver_drop_from(t, d, d->fin, WS_C_REFUSED_BEYOND_FIN);
         ws_deliver_flush(&x, dir, UINT64_MAX, cause);
         /* beyond the last byte seen only a FIN tells of a hole: an ACK or a RST may count it too */
         if (d->flags & DIR_FIN && t->cfg.want & WS_TCP_TRACK)

@@ -122,7 +122,7 @@ struct ws_tcp_dir {
     uint32_t root, head;   /* held segments: treap and list (held.h) */
     uint32_t held_nodes, held_bytes;
     uint32_t window;  /* last advertised, scaled */
-    uint32_t far_seq; /* where the last refused far segment ended */
+    uint32_t far_seq; /* where the last refused far segment ended; with a FIN: where another FIN is */
     uint32_t ack_raw; /* the peer's last ACK number while there is no anchor */
     uint64_t gap_bytes;
     uint32_t gaps;

@@ -34,16 +34,21 @@ def case_22():
 def case_23():
     """Data beyond the FIN is no stream data (RFC 9293 section 3.10.7.4: nothing follows a FIN), and is counted."""
     t = Talk()
-    after = Case([*t.open(), t.c(0, "hello"), t.c.fin(5), t.c(6, "EVIL"), t.s(0, "world"), t.s.fin(5), t.c(6)],
+    after = Case([*t.open(), t.c(0, "hello"), t.c.fin(5), t.c(6, "EVIL", forged=True), t.s(0, "world"), t.s.fin(5), t.c(6)],
                  {t.c: b"hello", t.s: b"world"}, counters={"refused_beyond_fin": 4}, label="behind it")
     t = Talk()
-    across = Case([*t.open(), t.c(0, "he"), t.c.fin(5), t.c(2, "lloEVIL"), t.s(0, "world"), t.s.fin(5), t.c(6)],
+    across = Case([*t.open(), t.c(0, "he"), t.c.fin(5), t.c(2, "lloEVIL", forged=True), t.s(0, "world"), t.s.fin(5), t.c(6)],
                   {t.c: b"hello", t.s: b"world"}, counters={"refused_beyond_fin": 4}, label="across it")
     t = Talk()
     start = [*t.open(), t.c(0, "he")]
-    held = Case([*start, t.c(4, "oEVIL"), t.c.fin(5), t.c(2, "ll"), t.s(0, "world"), t.s.fin(5), t.c(6)],
+    held = Case([*start, t.c(4, "oEVIL", forged=True), t.c.fin(5), t.c(2, "ll"), t.s(0, "world"), t.s.fin(5), t.c(6)],
                 {t.c: b"hello", t.s: b"world"}, counters={"refused_beyond_fin": 4}, label="held before the FIN came")
-    return [after, across, held]
+    t = Talk()
+    forged = Case([*t.open(), t.c(0, "hello"), t.c.fin(5), t.c(5, " world"), t.s(0, "fine", ack=11), t.c(11, "!"), t.c.fin(12),
+                   t.s.fin(4, ack=13), t.c(13)],
+                  {t.c: b"hello world!", t.s: b"fine"}, counters={"fin_ignored": 1, "refused_beyond_fin": 0},
+                  label="not accepted: the peer acknowledges bytes behind it")
+    return [after, across, held, forged]
 
 
 def case_24():

@@ -211,6 +211,11 @@ static void piece(struct gen *g)
                 g->in->segment[g->in->n++] = g->in->segment[k];
         }
         return;
+    case 9: /* a FIN that its sender did not send */
+        if (one_in(r, 3))
+            add(g, dir, WS_TCP_FIN | WS_TCP_ACK, g->isn[dir] + 1 + at + (one_in(r, 3) ? rnd(r, 60) : 0),
+                g->isn[dir ^ 1] + 1 + g->at[dir ^ 1]);
+        return;
     default:
         break;
     }
@@ -264,6 +269,9 @@ static void closing(struct gen *g)
         return;
     default:
         fin(g, dir);
+        if (one_in(r, 2)) /* accepted before the other side closes */
+            add(g, dir ^ 1, WS_TCP_ACK, g->isn[dir ^ 1] + 1 + g->at[dir ^ 1],
+                g->isn[dir] + 2 + g->size[dir]);
         fin(g, dir ^ 1);
         add(g, dir, WS_TCP_ACK, g->isn[dir] + 2 + g->size[dir],
             g->isn[dir ^ 1] + 2 + g->size[dir ^ 1]);

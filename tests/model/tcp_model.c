@@ -27,8 +27,10 @@ struct side {
     int64_t until_ns; /* packet time that ends the wait */
     bool undecided;   /* holds payload of its SYN that the handshake has not chosen */
     int top;          /* highest position seen */
-    bool fin_known;
+    bool fin_known, fin_accepted; /* accepted: acknowledged, so nothing changes it */
     int fin;
+    bool other_known; /* another FIN, which the peer may accept instead */
+    int other;
     bool acked_known, raw_known;
     int acked;
     uint32_t raw; /* the peer's last ACK number while there are no positions */
@@ -36,7 +38,8 @@ struct side {
     bool sent_rst;
     unsigned n;
     struct arrival arrival[MODEL_SEGMENTS_MAX];
-    int first[MODEL_SPACE]; /* when each position was first covered */
+    int first[MODEL_SPACE];  /* when each position was first covered */
+    int kept_to[MODEL_SPACE]; /* it lay beyond a FIN until after this segment */
 };
 
 enum cand { CAND_NONE, CAND_ALT, CAND_SYN, CAND_SYNACK };
@@ -88,7 +91,7 @@ static int next_of(const struct side *d)
     if (d->waits)
         return d->low;
     int p = d->base;
-    while (!d->undecided && p < MODEL_SPACE && d->first[p] != NEVER)
+    while (!d->undecided && p < MODEL_SPACE && d->first[p] != NEVER && !(d->fin_known && p >= d->fin))
         p++;
     return p;
 }
@@ -101,8 +104,10 @@ static bool delivered_any(const struct side *d)
 static void forget(struct side *d)
 {
     d->n = 0;
-    for (int p = 0; p < MODEL_SPACE; p++)
+    for (int p = 0; p < MODEL_SPACE; p++) {
         d->first[p] = NEVER;
+        d->kept_to[p] = BEFORE_ALL;
+    }
 }
 
 static void anchor(struct side *d, uint32_t first_seq)
@@ -198,11 +203,13 @@ static void write_down(const struct run *m, const struct side *d, int16_t *at, u
     for (int p = from; p < MODEL_SPACE; p++)
         if (d->first[p] != NEVER)
             end = p + 1;
-    if (d->fin_known && d->fin > end)
+    if (d->fin_known)
         end = d->fin;
     for (int p = from; p < end; p++) {
         if (d->first[p] > delivered)
             delivered = d->first[p]; /* and never again earlier: order */
+        if (d->kept_to[p] > delivered)
+            delivered = d->kept_to[p];
         at[(*len)++] = decide(m, d, p, delivered);
     }
 }
@@ -238,7 +245,7 @@ static void other_isn(struct run *m, struct side *d, uint32_t isn)
     bool syn = d->syn;
     anchor(d, isn + 1);
     d->syn = syn;
-    d->undecided = d->fin_known = false;
+    d->undecided = d->fin_known = d->fin_accepted = d->other_known = false;
 }
 
 static bool isn_fits(struct run *m, const struct side *d, uint32_t isn)
@@ -528,18 +535,48 @@ static bool ack_far(struct run *m)
 
 static void take_fin(struct run *m, struct side *d, int end)
 {
-    if (d->fin_known || end < next_of(d))
+    if (end < next_of(d) || d->fin_accepted)
         return;
+    if (d->fin_known) {
+        if (end != d->fin) {
+            d->other_known = true;
+            d->other = end;
+        }
+        return;
+    }
     d->fin_known = true;
     d->fin = end;
     m->c.syn_sent = m->c.syn_received = false; /* whatever the handshake was, it is over */
-    for (unsigned i = 0; i < d->n; i++) {
-        struct arrival *a = &d->arrival[i];
-        a->wire_to = a->wire_to < end ? a->wire_to : end;
-        a->data_to = a->data_to < end ? a->data_to : end;
+}
+
+/* The FIN is not the end: what lies behind it, up to another one, comes out now. */
+static void move_fin(struct run *m, struct side *d, bool another)
+{
+    for (int p = d->fin; p < MODEL_SPACE; p++)
+        d->kept_to[p] = m->now;
+    d->fin_known = another;
+    d->fin = another ? d->other : 0;
+    d->other_known = false;
+}
+
+/* Which FIN the peer has accepted: it acknowledges one more than the bytes before it. */
+static void judge_fin(struct run *m, struct side *d)
+{
+    while (d->fin_known && !d->fin_accepted && d->acked_known) {
+        bool sent_behind = d->top > d->fin, sent_behind_other = d->other_known && d->top > d->other;
+        int highest = d->other_known && d->other >= d->top ? d->other + 1 : d->top;
+        if (d->acked == d->fin + 1 && !sent_behind) {
+            d->fin_accepted = true;
+            d->other_known = false;
+        } else if (d->other_known && d->acked == d->other + 1 && !sent_behind_other) {
+            move_fin(m, d, true);
+            d->fin_accepted = true;
+        } else if (d->acked > d->fin + 1 && d->acked <= highest) {
+            move_fin(m, d, d->other_known && d->other > d->fin);
+        } else {
+            return;
+        }
     }
-    for (int p = end; p < MODEL_SPACE; p++)
-        d->first[p] = NEVER;
 }
 
 static void payload(struct run *m)
@@ -580,7 +617,7 @@ static void payload(struct run *m)
                         .bytes = s->bytes,
                         .when = m->now,
                         .hole = s->no_payload ? MODEL_GAP_FILTERED : MODEL_GAP_SNAPLEN};
-    if (d->fin_known && a.wire_to > d->fin)
+    if (d->fin_accepted && a.wire_to > d->fin)
         a.wire_to = d->fin;
     if (a.data_to > a.wire_to)
         a.data_to = a.wire_to;
@@ -588,7 +625,7 @@ static void payload(struct run *m)
         a.from = d->base;
     if (c->reset && d->sent_rst && a.data_to > d->top && a.data_to > a.from)
         c->reset = d->sent_rst = false; /* its sender goes on: it was not its own */
-    if (d->top < a.wire_to)
+    if (s->wire_len && d->top < a.wire_to)
         d->top = a.wire_to;
     if (a.from >= a.wire_to)
         return;
@@ -691,6 +728,8 @@ static void take(struct run *m, const struct model_segment *s)
     bool exact = d->synced && s->seq == d->ref + (uint32_t)(next_of(d) - MODEL_ZERO);
     payload(m);
     acknowledge(m, exact);
+    judge_fin(m, &c->side[0]);
+    judge_fin(m, &c->side[1]);
 }
 
 bool model_run(const struct model_input *in, struct model_result *r)

@@ -333,7 +333,7 @@ int main(void)
     static struct model_input in;
     static const struct tcp_gen_options options = {.no_cuts = false};
     uint64_t seed = rng_env("WS_MODEL_SEED", SEED), rounds = rng_env("WS_MODEL_ROUNDS", ROUNDS);
-    uint64_t left_out = 0, bytes = 0, segments = 0, conns = 0;
+    uint64_t left_out = 0, bytes = 0, segments = 0, conns = 0, fins = 0;
     bool verbose = getenv("WS_MODEL_VERBOSE");
 
     for (uint64_t i = 0, judged = 0; judged < rounds; i++) {
@@ -360,15 +360,20 @@ int main(void)
             return 1;
         }
         segments += in.n;
+        fins += ws_count_get(&engine.counters, WS_C_FIN_IGNORED);
         conns += model.n;
         for (unsigned c = 0; c < model.n; c++)
             bytes += model.conn[c].len[0] + model.conn[c].len[1];
     }
     printf("%llu sequences from seed %llu agree: %llu segments, %llu connections, %llu stream "
-           "bytes; %llu "
-           "more were left out as undecided\n",
+           "bytes, %llu FINs taken back; %llu more were left out as undecided\n",
            (unsigned long long)rounds, (unsigned long long)seed, (unsigned long long)segments,
-           (unsigned long long)conns, (unsigned long long)bytes, (unsigned long long)left_out);
+           (unsigned long long)conns, (unsigned long long)bytes, (unsigned long long)fins,
+           (unsigned long long)left_out);
     free(engine.mem);
+    if (!fins && rounds >= ROUNDS) { /* a generator that never gets there proves nothing of it */
+        printf("no FIN was taken back\n");
+        return 1;
+    }
     return 0;
 }

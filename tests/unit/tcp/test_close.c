@@ -42,7 +42,8 @@ CASE(c23_data_beyond_fin)
     S(r, 0, "A", 1100, 5001, "xx");
     rig_close(r);
     rig_expect(r, 0, "abc");
-    assert_int_equal(rig_count(r, WS_C_REFUSED_BEYOND_FIN), 3 + 2 + 2);
+    assert_int_equal(rig_count(r, WS_C_REFUSED_BEYOND_FIN), 3 + 2);
+    assert_int_equal(rig_count(r, WS_C_PAYLOAD_OVERLAP), 2); /* "yy" against "zz", which was held */
     assert_int_equal(r->stream[0].gaps, 0);
 }
 
@@ -52,9 +53,126 @@ CASE(c23_held_beyond_fin)
     S(r, 0, "A", 1003, 5001, "cdEF");
     S(r, 0, "A", 1010, 5001, "XYZ");
     S(r, 0, "FA", 1005, 5001, "");
-    assert_int_equal(rig_count(r, WS_C_REFUSED_BEYOND_FIN), 5);
     S(r, 0, "A", 1001, 5001, "ab");
     rig_expect(r, 0, "abcd");
+    rig_close(r);
+    rig_expect(r, 0, "abcd");
+    assert_int_equal(rig_count(r, WS_C_REFUSED_BEYOND_FIN), 5);
+}
+
+/* A FIN that the peer did not accept: it acknowledges bytes beyond. */
+CASE(c23_fin_taken_back)
+{
+    rig_open(r, 1000, 5000);
+    S(r, 0, "A", 1001, 5001, "abc");
+    S(r, 0, "FA", 1004, 5001, "");
+    S(r, 0, "A", 1004, 5001, "def");
+    rig_expect(r, 0, "abc"); /* until the peer has spoken */
+    assert_int_equal(r->c.state, WS_TCP_CLOSING);
+    S(r, 1, "A", 5001, 1007, "");
+    rig_expect(r, 0, "abcdef");
+    assert_int_equal(r->c.state, WS_TCP_OPEN);
+    assert_int_equal(rig_count(r, WS_C_FIN_IGNORED), 1);
+    S(r, 0, "A", 1007, 5001, "ghi");
+    rig_expect(r, 0, "abcdefghi");
+    S(r, 0, "FA", 1010, 5001, "");
+    S(r, 1, "A", 5001, 1011, "");
+    S(r, 0, "A", 1010, 5001, "no more");
+    rig_expect(r, 0, "abcdefghi");
+    assert_int_equal(r->c.state, WS_TCP_CLOSING);
+    assert_int_equal(rig_count(r, WS_C_REFUSED_BEYOND_FIN), 7);
+}
+
+/* What an accepted FIN is followed by is not the sender's, whatever is acknowledged later. */
+CASE(c23_fin_accepted)
+{
+    rig_open(r, 1000, 5000);
+    S(r, 0, "FA", 1001, 5001, "abc");
+    S(r, 1, "A", 5001, 1005, "");
+    S(r, 0, "A", 1004, 5001, "zzz");
+    S(r, 1, "A", 5001, 1007, "");
+    S(r, 0, "A", 1004, 5001, "zzz");
+    rig_close(r);
+    rig_expect(r, 0, "abc");
+    assert_int_equal(rig_count(r, WS_C_REFUSED_BEYOND_FIN), 6);
+    assert_int_equal(rig_count(r, WS_C_FIN_IGNORED), 0);
+}
+
+/* The ACK alone is a hint: without bytes beyond, it contradicts nothing. */
+CASE(c23_fin_and_a_wild_ack)
+{
+    rig_open(r, 1000, 5000);
+    S(r, 0, "FA", 1001, 5001, "abc");
+    S(r, 1, "A", 5001, 2005, "");
+    S(r, 0, "A", 1004, 5001, "z");
+    assert_int_equal(r->c.state, WS_TCP_CLOSING);
+    rig_close(r);
+    rig_expect(r, 0, "abc");
+}
+
+/* Of two FINs the acknowledged one counts: a forged one ahead makes no hole at the end, */
+CASE(c23_forged_fin_ahead)
+{
+    rig_open(r, 1000, 5000);
+    S(r, 0, "FA", 60000, 5001, "");
+    S(r, 0, "FA", 1001, 5001, "abc");
+    S(r, 1, "A", 5001, 1005, "");
+    rig_close(r);
+    rig_expect(r, 0, "abc");
+    assert_int_equal(r->stream[0].gaps, 0);
+}
+
+/* nor does one between end the stream early, though the other came before the answer. */
+CASE(c23_forged_fin_between)
+{
+    rig_open(r, 1000, 5000);
+    S(r, 0, "A", 1001, 5001, "abc");
+    S(r, 1, "FA", 5001, 1004, "");
+    S(r, 0, "FA", 1004, 5002, "");
+    assert_int_equal(r->c.state, WS_TCP_CLOSED);
+    S(r, 0, "FA", 1004, 5002, "def");
+    rig_expect(r, 0, "abc");
+    S(r, 1, "A", 5002, 1008, "");
+    rig_expect(r, 0, "abcdef");
+    assert_int_equal(r->c.state, WS_TCP_CLOSED);
+    S(r, 0, "A", 1007, 5002, "behind");
+    rig_expect(r, 0, "abcdef");
+    assert_string_equal(ws_tcp_conn_state(&r->c), "SF");
+}
+
+/* What is held for a FIN to be taken back costs no other byte: at a cap it goes first. */
+CASE(c23_beyond_fin_at_a_cap)
+{
+    r->cfg.dir_nodes_max = 4;
+    rig_restart(r);
+    rig_open(r, 1000, 5000);
+    S(r, 0, "FA", 1011, 5001, "");
+    for (uint32_t i = 0; i < 6; i++)
+        S(r, 0, "A", 1020 + 2 * i, 5001, "z");
+    for (uint32_t i = 2; i <= 8; i += 2)
+        S(r, 0, "A", 1001 + i, 5001, "x");
+    assert_int_equal(rig_count(r, WS_C_REFUSED_BEYOND_FIN), 6);
+    S(r, 0, "A", 1001, 5001, "a");
+    for (uint32_t i = 1; i <= 9; i += 2)
+        S(r, 0, "A", 1001 + i, 5001, "y");
+    rig_close(r);
+    rig_expect(r, 0, "ayxyxyxyxy");
+    assert_int_equal(rig_count(r, WS_C_REFUSED_BEYOND_FIN), 6);
+    assert_int_equal(r->stream[0].gaps, 0);
+}
+
+/* Nobody keeps bytes: what comes before the peer's ACK is refused, what comes after it is not. */
+CASE(c23_fin_taken_back_segments_only)
+{
+    r->cfg.want = WS_TCP_WANT_SEGMENT;
+    rig_restart(r);
+    rig_open(r, 1000, 5000);
+    S(r, 0, "FA", 1001, 5001, "abc");
+    S(r, 0, "A", 1004, 5001, "def");
+    S(r, 1, "A", 5001, 1007, "");
+    S(r, 0, "A", 1007, 5001, "ghi");
+    assert_string_equal(r->segments, "0:abc 6:ghi ");
+    assert_int_equal(rig_count(r, WS_C_REFUSED_BEYOND_FIN), 3);
 }
 
 CASE(c24_half_close)
@@ -416,6 +534,13 @@ int main(void)
         cmocka_unit_test(c22_fin_before_the_last_data),
         cmocka_unit_test(c23_data_beyond_fin),
         cmocka_unit_test(c23_held_beyond_fin),
+        cmocka_unit_test(c23_fin_taken_back),
+        cmocka_unit_test(c23_fin_accepted),
+        cmocka_unit_test(c23_fin_and_a_wild_ack),
+        cmocka_unit_test(c23_forged_fin_ahead),
+        cmocka_unit_test(c23_forged_fin_between),
+        cmocka_unit_test(c23_beyond_fin_at_a_cap),
+        cmocka_unit_test(c23_fin_taken_back_segments_only),
         cmocka_unit_test(c24_half_close),
         cmocka_unit_test(c25_retransmission_after_both_fins),
         cmocka_unit_test(c26_hole_filled_after_fin),

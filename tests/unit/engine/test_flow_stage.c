@@ -75,7 +75,21 @@ static void spy_close(struct ws_sink *s, struct ws_flow *f, const struct ws_tcp_
          (unsigned long long)f->packets[0], (unsigned long long)f->packets[1]);
 }
 
+static void spy_restart(struct ws_sink *s, struct ws_flow *f)
+{
+    (void)f;
+    note((struct spy *)(void *)s, "restart");
+}
+
+static void spy_first(struct ws_sink *s, struct ws_flow *f, const struct ws_packet *p)
+{
+    (void)f;
+    note((struct spy *)(void *)s, "first%u:%x", p->dir, p->tcp_flags);
+}
+
 static const struct ws_sink_ops spy_ops = {
+    .restart = spy_restart,
+    .first = spy_first,
     .flow_open = spy_open,
     .packet = spy_packet,
     .data = spy_data,
@@ -92,6 +106,7 @@ struct bed {
     void *mem;
     uint64_t ordinal;
     int64_t now_ns;
+    bool per_tuple;
 };
 
 static struct bed bed;
@@ -103,10 +118,12 @@ static void start(unsigned needs, uint32_t flows_max)
     bed.spy.sink.needs = needs;
     struct ws_flow_stage_config cfg = {
         .sink = &sink, .n_sink = 1, .select = &bed.select, .ids = &bed.ids,
-        .counters = &bed.counters, .udp = true, .tcp = ws_tcp_defaults,
+        .counters = &bed.counters, .udp = true, .tcp = ws_tcp_defaults, .per_tuple = bed.per_tuple,
         .flow = {.flows_max = flows_max, .seed = 1,
                  .timeout_ns = {10000000000, 10000000000, 10000000000, 60000000000}},
     };
+    if (bed.per_tuple)
+        memset(cfg.flow.timeout_ns, 0, sizeof(cfg.flow.timeout_ns));
     cfg.tcp.nodes_max = 64;
     cfg.tcp.bytes_max = 65536;
     size_t bytes = ws_align_up(ws_flow_stage_bytes(&cfg), 64);
@@ -310,6 +327,41 @@ static void a_lone_syn_changes_nothing_but_an_answered_one_does(void **state)
     end("open0 d0@0:old d0@3:still close(reused):4+1 open0 d0@0:new close(end):2+1");
 }
 
+/* What is held of the old connection comes out before the new one begins; a gap is told. */
+static void a_tuple_goes_on(void **state)
+{
+    (void)state;
+    bed.per_tuple = true;
+    start(NO_PACKETS | WS_SINK_FIRST, 16);
+    tcp(true, 1000, 99, 0, WS_TCP_SYN, "");
+    tcp(false, 1000, 499, 100, WS_TCP_SYN | WS_TCP_ACK, "");
+    tcp(true, 1000, 100, 500, WS_TCP_ACK, "one");
+    tcp(true, 1000, 108, 500, WS_TCP_ACK | WS_TCP_FIN, "held");
+    tcp(false, 1000, 500, 104, WS_TCP_ACK | WS_TCP_FIN, "");
+    bed.now_ns += INT64_C(86400000000000);
+    tcp(true, 1000, 9999, 0, WS_TCP_SYN, "");
+    tcp(false, 1000, 7777, 10000, WS_TCP_SYN | WS_TCP_ACK, "");
+    tcp(true, 1000, 10000, 7778, WS_TCP_ACK, "two");
+    end("open0 first0:2 first1:12 d0@0:one g0@3+5 d0@8:held restart d0@0:two close(end):5+3");
+    assert_int_equal(ws_count_get(&bed.counters, WS_C_FLOWS_RESTARTED), 1);
+    assert_int_equal(ws_count_get(&bed.counters, WS_C_FLOWS_CREATED), 1);
+    assert_int_equal(ws_count_get(&bed.counters, WS_C_FLOW_DIRECTIONS), 2);
+}
+
+static void a_tuple_goes_on_with_a_candidate(void **state)
+{
+    (void)state;
+    bed.per_tuple = true;
+    start(NO_PACKETS, 16);
+    tcp(true, 1000, 99, 0, WS_TCP_SYN, "");
+    tcp(false, 1000, 499, 100, WS_TCP_SYN | WS_TCP_ACK, "");
+    tcp(true, 1000, 100, 500, WS_TCP_ACK, "old");
+    tcp(true, 1000, 90000000, 0, WS_TCP_SYN, ""); /* the close was not captured */
+    tcp(false, 1000, 70000000, 90000001, WS_TCP_SYN | WS_TCP_ACK, "");
+    tcp(true, 1000, 90000001, 70000001, WS_TCP_ACK, "new");
+    end("open0 d0@0:old restart d0@0:new close(end):4+2");
+}
+
 static void a_full_table_evicts_and_still_tells(void **state)
 {
     (void)state;
@@ -401,6 +453,8 @@ int main(void)
         TEST(silence_ends_a_flow),
         TEST(a_closed_tuple_is_reused_at_once),
         TEST(a_lone_syn_changes_nothing_but_an_answered_one_does),
+        TEST(a_tuple_goes_on),
+        TEST(a_tuple_goes_on_with_a_candidate),
         TEST(a_full_table_evicts_and_still_tells),
         TEST(stray_segments_evict_each_other),
         TEST(one_sided_flows_become_established),

@@ -43,7 +43,12 @@ static void ports(void **state)
     assert_true(s.n_port == 2 && s.n_port_not == 1);
     assert_true(s.port[0].lo == 80 && s.port[0].hi == 80 && s.port[0].proto == 0);
     assert_true(s.port[1].lo == 0 && s.port[1].hi == 65535);
-    static const char *const bad[] = {"",      "-",     "80-",   "-80",      "65536",
+    assert_int_equal(ws_select_add_port(&s, "tcp,80", err, sizeof(err)), 0);
+    assert_int_equal(ws_select_add_port_not(&s, "sctp,1-2", err, sizeof(err)), 0);
+    assert_true(s.port[2].lo == 80 && s.port[2].hi == 80 && s.port[2].proto == 6);
+    assert_true(s.port_not[1].lo == 1 && s.port_not[1].hi == 2 && s.port_not[1].proto == 132);
+    static const char *const bad[] = {"icmp,1", "tcp,", ",80", "tcp,80,81", "tcp80", "TCP,80", "tc,80",
+                                      "",      "-",     "80-",   "-80",      "65536",
                                       "80-79", "80 ",   " 80",   "+80",      "0x50",
                                       "http",  "80,81", "1-2-3", "80-65536", "99999999999999999999",
                                       NULL};

@@ -125,6 +125,39 @@ static void same_kind_or_different_kinds_and(void **state)
     assert_int_equal(ws_select_flow(&s, &c, 0), NO);
 }
 
+/* any: one kind is enough; an exclusion still wins, a direction chosen alone stays alone. */
+static void any_kind(void **state)
+{
+    (void)state;
+    char err[256];
+    const uint64_t ordinal[] = {7};
+    const uint8_t dirs[] = {ZERO};
+    struct ws_select s = with("tcp,80", "10.0.0.1", NULL);
+    struct ws_key a = key4(6, "10.0.0.2", 443, "10.0.0.9", 5),
+                  b = key4(6, "10.0.0.1", 5, "10.0.0.3", 6);
+    struct ws_key c = key4(6, "10.0.0.3", 80, "10.0.0.4", 6), d = key4(17, "10.0.0.3", 80, "10.0.0.4", 6);
+    s.any = true;
+    assert_int_equal(ws_select_flow(&s, &a, 0), NO);
+    assert_int_equal(ws_select_flow(&s, &b, 0), BOTH);
+    assert_int_equal(ws_select_flow(&s, &c, 0), BOTH);
+    assert_int_equal(ws_select_flow(&s, &d, 0), NO);
+    s.by_flow = true;
+    s.flow_ordinal = ordinal;
+    s.flow_dirs = dirs;
+    s.n_flow = 1;
+    assert_int_equal(ws_select_flow(&s, &a, 7), ZERO);
+    assert_int_equal(ws_select_flow(&s, &a, 8), NO);
+    assert_int_equal(ws_select_flow(&s, &b, 7), BOTH);
+    assert_int_equal(ws_select_add_port_not(&s, "tcp,80-90", err, sizeof(err)), 0);
+    assert_int_equal(ws_select_flow(&s, &c, 7), NO);
+    assert_int_equal(ws_select_flow(&s, &d, 7), ZERO);
+    s = with(NULL, NULL, NULL);
+    s.any = true;
+    assert_int_equal(ws_select_add_port_not(&s, "udp,80", err, sizeof(err)), 0);
+    assert_int_equal(ws_select_flow(&s, &c, 0), BOTH);
+    assert_int_equal(ws_select_flow(&s, &d, 0), NO);
+}
+
 static void tuples(void **state)
 {
     (void)state;
@@ -195,6 +228,7 @@ int main(void)
         cmocka_unit_test(excluded_ports_win),
         cmocka_unit_test(hosts),
         cmocka_unit_test(same_kind_or_different_kinds_and),
+        cmocka_unit_test(any_kind),
         cmocka_unit_test(tuples),
         cmocka_unit_test(community_ids),
         cmocka_unit_test(flows_by_ordinal),

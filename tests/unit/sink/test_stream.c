@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <pcap/pcap.h>
 
+#include "format/chunk.h"
 #include "sink/stream.h"
 
 #define A "010.000.000.001.01111-010.000.000.002.00080"
@@ -500,6 +501,100 @@ static void no_blocks_chunks(void **state)
     rig_fini(&r);
 }
 
+/* A later connection's bytes follow, with a marker of their own, and its gaps lie behind the first one's bytes. */
+static void later_connections(void **state)
+{
+    struct rig r;
+    struct rig_flow f;
+    uint8_t want[4 * WS_CHUNK32_LEN + 6] = {0};
+    char text[256] = "";
+    (void)state;
+    begin(&r, (struct ws_sink_stream_config){.format = WS_STREAM_RAW, .gaps_holes = true, .gaps_file = true}, 0, true);
+    rig_flow_init(&f, 0);
+    rig_str(&r, &f, 0, 0, "abc");
+    r.sink->ops->restart(r.sink, &f.flow);
+    rig_gap(&r, &f, 0, 0, 2, WS_GAP_NEVER_SEEN);
+    rig_str(&r, &f, 0, 2, "def");
+    rig_close(&r, &f);
+    rig_finish(&r);
+    bed_expect(in_out(&r, A), "abc\0\0def", 8);
+    FILE *g = fopen(in_out(&r, A ".gaps"), "r");
+    assert_non_null(g);
+    assert_non_null(fgets(text, sizeof(text), g));
+    fclose(g);
+    assert_non_null(strstr(text, "\"offset\":3,\"length\":2"));
+    rig_fini(&r);
+
+    begin(&r, (struct ws_sink_stream_config){.format = WS_STREAM_HEADERS32}, 0, true);
+    rig_flow_init(&f, 0);
+    rig_str(&r, &f, 0, 0, "abc");
+    r.sink->ops->restart(r.sink, &f.flow);
+    rig_str(&r, &f, 0, 0, "def");
+    rig_close(&r, &f);
+    rig_finish(&r);
+    g = fopen(in_out(&r, A), "rb");
+    assert_non_null(g);
+    assert_int_equal(fread(want, 1, sizeof(want), g), sizeof(want));
+    assert_int_equal(fgetc(g), EOF);
+    fclose(g);
+    assert_int_equal(want[25] & 0x80, 0x80);
+    assert_int_equal(want[32 + 25] & 0x80, 0);
+    assert_int_equal(want[64 + 3 + 25] & 0x80, 0x80);
+    assert_memory_equal(want + sizeof(want) - 3, "def", 3);
+    rig_fini(&r);
+}
+
+/* Streams of at most size_min bytes leave nothing, whatever was written of them. */
+static void small_streams(void **state)
+{
+    struct rig r;
+    struct rig_flow f;
+    (void)state;
+    begin(&r, (struct ws_sink_stream_config){.format = WS_STREAM_RAW, .gaps_file = true, .size_min = 5}, 0, true);
+    rig_flow_init(&f, 0);
+    rig_gap(&r, &f, 0, 0, 100, WS_GAP_NEVER_SEEN);
+    rig_str(&r, &f, 0, 100, "small");
+    rig_str(&r, &f, 1, 0, "larger");
+    rig_close(&r, &f);
+    rig_finish(&r);
+    assert_int_equal(files_in(in_out(&r, "")), 1);
+    bed_expect(in_out(&r, B), "larger", 6);
+    assert_int_equal(rig_count(&r, WS_C_OUT_SMALL), 1);
+    assert_int_equal(rig_count(&r, WS_C_OUT_SMALL_BYTES), 5);
+    rig_fini(&r);
+}
+
+/* The header before a datagram's payload, raw and in records. */
+static void udp_headers(void **state)
+{
+    static const uint8_t datagrams[2][11] = {"12345678abc", "hgfedcbaxyz"};
+    static const enum ws_stream_format formats[] = {WS_STREAM_RAW, WS_STREAM_HEADERS12};
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct rig r;
+        struct rig_flow f;
+        uint8_t want[2 * (12 + 11)];
+        size_t len = 0;
+        begin(&r, (struct ws_sink_stream_config){.format = formats[i], .udp_header = true}, 0, true);
+        rig_flow_init(&f, 0);
+        f.flow.key.proto = 17;
+        for (size_t d = 0; d < 2; d++) {
+            struct ws_tcp_meta m = {.ts_ns = 5, .ordinal = d};
+            r.sink->ops->data(r.sink, &f.flow, 0, d * 3, datagrams[d] + 8, 3, &m);
+            if (i) {
+                ws_chunk12_encode(want + len, &(struct ws_chunk){.ts_ns = 5, .len = 11});
+                len += 12;
+            }
+            memcpy(want + len, datagrams[d], 11);
+            len += 11;
+        }
+        rig_close(&r, &f);
+        rig_finish(&r);
+        bed_expect(in_out(&r, A), want, len);
+        rig_fini(&r);
+    }
+}
+
 static void bad_template(void **state)
 {
     struct ws_sink *s = NULL;
@@ -656,6 +751,9 @@ int main(void)
         cmocka_unit_test(no_blocks_for_closes),
         cmocka_unit_test(no_blocks_chunks),
         cmocka_unit_test(bad_template),
+        cmocka_unit_test(later_connections),
+        cmocka_unit_test(small_streams),
+        cmocka_unit_test(udp_headers),
         cmocka_unit_test(plain),
         cmocka_unit_test(metadata),
         cmocka_unit_test(merged),

@@ -300,6 +300,7 @@ static void test_exists(void **state)
             finish(&b, ch);
             bed_expect(bed_path(&b, "out/b"), "other", 5);
             bed_expect(bed_path(&b, "out/ac1"), "old c1", 6);
+            assert_int_equal(bed_count(&b, WS_C_OUT_REPLACED), how[i] == WS_EXISTS_TRUNCATE && !part);
             if (how[i] == WS_EXISTS_TRUNCATE)
                 bed_expect(bed_path(&b, "out/a"), "new", 3);
             else
@@ -319,6 +320,36 @@ static void test_exists(void **state)
             bed_fini(&b);
         }
     }
+}
+
+/* Closed as not wanted: nothing stays, whether it had been written or not. */
+static void test_discard(void **state)
+{
+    struct bed b;
+    (void)state;
+    start(&b, (struct ws_writer_config){0}, (struct ws_output_config){.may_wait = true});
+    struct ws_channel *ch = ws_output_channel(b.out, 0);
+    uint64_t unwritten = ws_channel_file_open(ch, "unwritten", 0);
+    assert_int_equal(put_str(ch, unwritten, 0, "x"), 0);
+    assert_int_equal(ws_channel_file_close(ch, unwritten, WS_FILE_DISCARD, 5, 1), 0);
+    uint64_t written = ws_channel_file_open(ch, "d/written", WS_FILE_PART);
+    assert_int_equal(put_str(ch, written, 0, "hello"), 0);
+    ws_channel_tick(ch, 0, INT64_MAX / 2, true);
+    for (unsigned i = 0; i < 100; i++)
+        ws_writer_poll(b.w);
+    uint64_t kept = ws_channel_file_open(ch, "kept", 0);
+    assert_int_equal(put_str(ch, kept, 0, "yes"), 0);
+    assert_int_equal(put_str(ch, written, 5, "again"), 0);
+    assert_int_equal(ws_channel_file_close(ch, written, WS_FILE_DISCARD, 5, 2), 0);
+    assert_int_equal(ws_channel_file_close(ch, kept, UINT64_MAX, INT64_MIN, 3), 0);
+    finish(&b, ch);
+    assert_false(bed_exists(bed_path(&b, "out/unwritten")));
+    assert_false(bed_exists(bed_path(&b, "out/d/written")));
+    assert_false(bed_exists(bed_path(&b, "out/d/written.part")));
+    bed_expect(bed_path(&b, "out/kept"), "yes", 3);
+    assert_int_equal(b.closed, 1);
+    assert_int_equal(bed_count(&b, WS_C_WRITE_LOST_BYTES), 0);
+    bed_fini(&b);
 }
 
 static void test_hostile_names(void **state)
@@ -463,7 +494,7 @@ int main(void)
         cmocka_unit_test(test_random),        cmocka_unit_test(test_short_writes),
         cmocka_unit_test(test_gather),        cmocka_unit_test(test_flush_by_age),
         cmocka_unit_test(test_lru),           cmocka_unit_test(test_exists),
-        cmocka_unit_test(test_hostile_names), cmocka_unit_test(test_unknown_id),
+        cmocka_unit_test(test_discard), cmocka_unit_test(test_hostile_names), cmocka_unit_test(test_unknown_id),
         cmocka_unit_test(test_no_wait),       cmocka_unit_test(test_bad_config),
     };
     const struct CMUnitTest uring[] = {

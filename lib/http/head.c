@@ -13,6 +13,7 @@
 
 struct ws_http_parser {
     htp_cfg_t *config;
+    uint8_t *buf; /* WS_HTTP_HEAD_BYTES_MAX: a head that comes in pieces */
 };
 
 /* What the callbacks of one head fill. */
@@ -27,7 +28,7 @@ static char lower(char c)
 }
 
 /* A string of the library into out, cut at size; bytes that are no printable ASCII become '?'. */
-static void copy(char *out, size_t size, const bstr *b, bool lower_case)
+static void copy(char *out, size_t size, bstr *b, bool lower_case)
 {
     size_t n = 0;
 
@@ -55,7 +56,7 @@ static void trim_mime(char *mime)
 }
 
 /* Digits, or a list of equal numbers (RFC 9112 section 6.3, point 5). */
-static bool parse_length(const bstr *b, uint64_t *length)
+static bool parse_length(bstr *b, uint64_t *length)
 {
     const unsigned char *p = bstr_ptr(b), *end = p + bstr_len(b);
     bool first = true;
@@ -82,7 +83,7 @@ static bool parse_length(const bstr *b, uint64_t *length)
     }
 }
 
-static const bstr *field(const htp_table_t *fields, const char *name)
+static bstr *field(const htp_table_t *fields, const char *name)
 {
     const htp_header_t *h = htp_table_get_c(fields, name);
 
@@ -100,7 +101,7 @@ static bool ends_in_chunked(const char *codings)
 
 static void read_fields(struct ws_http_head *head, const htp_table_t *fields)
 {
-    const bstr *length = field(fields, "content-length");
+    bstr *length = field(fields, "content-length");
 
     copy(head->mime, sizeof head->mime, field(fields, "content-type"), true);
     trim_mime(head->mime);
@@ -157,13 +158,14 @@ struct ws_http_parser *ws_http_parser_create(void)
     if (parser == NULL)
         return NULL;
     parser->config = htp_config_create();
-    if (parser->config == NULL) {
-        free(parser);
+    parser->buf = malloc(WS_HTTP_HEAD_BYTES_MAX);
+    if (parser->config == NULL || parser->buf == NULL) {
+        ws_http_parser_destroy(parser);
         return NULL;
     }
     htp_config_set_server_personality(parser->config, HTP_SERVER_GENERIC);
     htp_config_set_log_level(parser->config, HTP_LOG_NONE);
-    htp_config_set_field_limits(parser->config, WS_HTTP_LINE_BYTES_MAX, WS_HTTP_LINE_BYTES_MAX);
+    htp_config_set_field_limits(parser->config, WS_HTTP_HEAD_BYTES_MAX, WS_HTTP_HEAD_BYTES_MAX);
     htp_config_set_number_headers_limit(parser->config, WS_HTTP_FIELDS_MAX);
     htp_config_set_response_decompression(parser->config, 0);
     htp_config_set_request_decompression(parser->config, 0);
@@ -179,7 +181,9 @@ void ws_http_parser_destroy(struct ws_http_parser *parser)
 {
     if (parser == NULL)
         return;
-    htp_config_destroy(parser->config);
+    if (parser->config != NULL)
+        htp_config_destroy(parser->config);
+    free(parser->buf);
     free(parser);
 }
 
@@ -191,30 +195,63 @@ static bool may_begin(const uint8_t *data, size_t len, bool request)
     return data[0] >= 'A' && data[0] <= 'z'; /* tokens with other bytes are nobody's methods */
 }
 
+/* libhtp on a whole head: it does not find the end of one reliably that comes in two pieces. */
+static int parse(struct ws_http_parser *parser, const uint8_t *data, size_t len, bool request,
+                 struct ws_http_head *head)
+{
+    struct head_state state = {.head = head};
+    htp_connp_t *connp = htp_connp_create(parser->config);
+
+    memset(head, 0, sizeof *head);
+    if (connp == NULL)
+        return -ENOMEM;
+    htp_connp_set_user_data(connp, &state);
+    htp_connp_open(connp, NULL, 0, NULL, 0, NULL);
+    if (request)
+        htp_connp_req_data(connp, NULL, data, len);
+    else
+        htp_connp_res_data(connp, NULL, data, len);
+    htp_connp_destroy_all(connp);
+    return state.parsed ? WS_HTTP_HEAD_PARSED : WS_HTTP_HEAD_BROKEN;
+}
+
+/* How many of these bytes belong to the head; *line_len is the length so far of the line that they
+ * begin in, up to 1 and carriage returns aside, and UINT64_MAX once the empty line was there. */
+static size_t head_part(const uint8_t *data, size_t len, uint64_t *line_len)
+{
+    size_t at = 0;
+
+    while (at < len && *line_len != UINT64_MAX) {
+        const uint8_t *end = memchr(data + at, '\n', len - at);
+        size_t stop = end == NULL ? len : (size_t)(end - data);
+
+        for (; at < stop && *line_len == 0; at++)
+            *line_len = data[at] != '\r';
+        if (end == NULL)
+            return len;
+        *line_len = *line_len == 0 ? UINT64_MAX : 0;
+        at = stop + 1;
+    }
+    return at;
+}
+
 int ws_http_head_parse(struct ws_http_parser *parser, struct ws_http_reader *r, bool request,
                        struct ws_http_head *head, uint64_t *offset)
 {
-    struct head_state state = {.head = head};
-    htp_connp_t *connp = NULL;
-    uint64_t fed = 0;
-    int result = -1;
+    uint64_t line_len = 0;
+    size_t have = 0; /* bytes gathered in parser->buf */
 
-    memset(head, 0, sizeof *head);
-    while (result < 0) {
+    for (;;) {
         const uint8_t *data = NULL;
         uint64_t len = 0;
-        size_t used;
-        int status, next = ws_http_reader_peek(r, &data, &len);
+        size_t n;
+        int next = ws_http_reader_peek(r, &data, &len);
 
-        if (next < 0) {
-            result = next;
-            break;
-        }
-        if (next != WS_HTTP_NEXT_DATA) {
-            result = next == WS_HTTP_NEXT_GAP ? WS_HTTP_HEAD_GAP : WS_HTTP_HEAD_END;
-            break;
-        }
-        if (connp == NULL) {
+        if (next < 0)
+            return next;
+        if (next != WS_HTTP_NEXT_DATA)
+            return next == WS_HTTP_NEXT_GAP ? WS_HTTP_HEAD_GAP : WS_HTTP_HEAD_END;
+        if (have == 0) {
             uint64_t empty = 0;
 
             while (empty < len && (data[empty] == '\r' || data[empty] == '\n'))
@@ -224,33 +261,22 @@ int ws_http_head_parse(struct ws_http_parser *parser, struct ws_http_reader *r, 
                 continue;
             }
             *offset = r->offset;
-            if (!may_begin(data, len, request)) {
-                result = WS_HTTP_HEAD_BROKEN;
-                break;
-            }
-            connp = htp_connp_create(parser->config);
-            if (connp == NULL) {
-                result = -ENOMEM;
-                break;
-            }
-            htp_connp_set_user_data(connp, &state);
-            htp_connp_open(connp, NULL, 0, NULL, 0, NULL);
+            if (!may_begin(data, (size_t)len, request))
+                return WS_HTTP_HEAD_BROKEN;
         }
-        status = request ? htp_connp_req_data(connp, NULL, data, len)
-                         : htp_connp_res_data(connp, NULL, data, len);
-        used = request ? htp_connp_req_data_consumed(connp) : htp_connp_res_data_consumed(connp);
-        if (state.parsed) {
-            ws_http_reader_skip(r, WS_MIN(used, len));
-            result = WS_HTTP_HEAD_PARSED;
-        } else if (status == HTP_STREAM_DATA && fed + len <= WS_HTTP_HEAD_BYTES_MAX) {
-            ws_http_reader_skip(r, len);
-            fed += len;
-        } else {
-            ws_http_reader_skip(r, WS_MAX(WS_MIN(used, len), 1));
-            result = WS_HTTP_HEAD_BROKEN;
+        n = head_part(data, (size_t)len, &line_len);
+        if (n > WS_HTTP_HEAD_BYTES_MAX - have)
+            return WS_HTTP_HEAD_BROKEN;
+        if (line_len == UINT64_MAX && have == 0) { /* whole where it lies */
+            int result = parse(parser, data, n, request, head);
+
+            ws_http_reader_skip(r, n);
+            return result;
         }
+        memcpy(parser->buf + have, data, n);
+        have += n;
+        ws_http_reader_skip(r, n);
+        if (line_len == UINT64_MAX)
+            return parse(parser, parser->buf, have, request, head);
     }
-    if (connp != NULL)
-        htp_connp_destroy_all(connp);
-    return result;
 }

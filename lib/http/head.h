@@ -6,9 +6,8 @@
 
 #include "http/reader.h"
 
-/* Longest head accepted, and longest line of it (libhtp's buffer). */
-#define WS_HTTP_HEAD_BYTES_MAX (1024u * 1024u)
-#define WS_HTTP_LINE_BYTES_MAX (64u * 1024u)
+/* Longest head that is accepted; and the most fields of it that are looked at. */
+#define WS_HTTP_HEAD_BYTES_MAX (256u * 1024u)
 #define WS_HTTP_FIELDS_MAX     1024u
 
 /* What the header fields say of the body's length, RFC 9112 section 6.3; who asks and what the

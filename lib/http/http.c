@@ -193,6 +193,7 @@ static int take_line(struct direction *d, char *line, size_t size)
         }
         if (next == WS_HTTP_NEXT_END)
             break;
+        n = WS_MIN(n, CHUNK_LINE_MAX - all);
         end = memchr(data, '\n', (size_t)n);
         if (end != NULL)
             n = (uint64_t)(end - data) + 1;
@@ -384,7 +385,7 @@ static int take_message(struct direction *d, uint64_t head_offset, const char *m
 static int search(struct direction *d)
 {
     static const char start[] = "\nHTTP/1.";
-    unsigned matched = 0;
+    unsigned matched = 1; /* whatever failed before did so at the end of a line */
 
     for (;;) {
         const uint8_t *data = NULL;
@@ -513,34 +514,47 @@ static int run_sides(struct run *run)
 /* Whether a stream begins with a request line of HTTP/1. */
 static bool is_request(const uint8_t *data, size_t len)
 {
-    const uint8_t *end = memchr(data, '\n', len);
+    const uint8_t *end;
     size_t i = 0;
 
+    while (len > 0 && (*data == '\r' || *data == '\n')) {
+        data++;
+        len--;
+    }
+    end = memchr(data, '\n', len);
     while (i < len && i < 20 && data[i] >= 'A' && data[i] <= 'Z')
         i++;
-    return i > 0 && end != NULL && data[i] == ' ' && end - data > 9 &&
+    return i > 0 && i < len && end != NULL && data[i] == ' ' && end - data > 9 &&
            memmem(end - 10, 10, "HTTP/1.", 7) != NULL;
 }
 
 enum kind { KIND_NONE, KIND_RESPONSES, KIND_REQUESTS };
 
-/* What a side is, by its first bytes; they stay in its buffer for nobody. */
+/* What a side is, by its first bytes, or -errno. */
 static int kind_of(struct ws_http *http, const struct ws_http_input *input, unsigned side)
 {
     struct ws_http_reader r;
-    const uint8_t *data = NULL;
-    uint64_t len = 0;
-    int next;
+    uint8_t start[4096];
+    size_t have = 0;
 
     ws_http_reader_init(&r, input, side, http->buf[side]);
-    next = ws_http_reader_peek(&r, &data, &len);
-    if (next < 0)
-        return next;
-    if (next != WS_HTTP_NEXT_DATA)
-        return KIND_NONE;
-    return ws_http_is_response(data, (size_t)len) ? KIND_RESPONSES
-           : is_request(data, (size_t)len)        ? KIND_REQUESTS
-                                                  : KIND_NONE;
+    while (have < sizeof start) {
+        const uint8_t *data = NULL;
+        uint64_t len = 0;
+        int next = ws_http_reader_peek(&r, &data, &len);
+
+        if (next < 0)
+            return next;
+        if (next != WS_HTTP_NEXT_DATA)
+            break;
+        len = WS_MIN(len, sizeof start - have);
+        memcpy(start + have, data, (size_t)len);
+        have += (size_t)len;
+        ws_http_reader_skip(&r, len);
+    }
+    return ws_http_is_response(start, have) ? KIND_RESPONSES
+           : is_request(start, have)        ? KIND_REQUESTS
+                                            : KIND_NONE;
 }
 
 int ws_http_run(struct ws_http *http, const struct ws_http_input *input,

@@ -12,7 +12,7 @@ static bool ids_at_first_packet(const struct options *o)
 {
     if (o->flow.n || o->format == FORMAT_HEADERS || o->format == FORMAT_HEADERS32)
         return true;
-    if (o->number_from_zero && o->workers == 1) /* one worker meets them in this order */
+    if (o->number_from_zero) /* the one worker meets them in this order */
         return false;
     for (const char *c = o->template ? o->template : ""; (c = strchr(c, '%')); c++) {
         c += 1 + strspn(c + 1, "-_0123456789");

@@ -135,6 +135,10 @@ static void set_common(struct tcpflow *t)
     o->rest = a->rest;
     o->overwrite = true; /* reports and pcap files; stream files are numbered */
     o->time_shift = a->tdelta;
+    o->number_existing = true;
+    o->stream_max = a->bytes_max;
+    o->findx = a->findx;
+    o->strip = a->strip;
     if (a->pcap) {
         bool counted = strstr(a->name_template, "%c") || strstr(a->name_template, "%#");
         snprintf(t->pcap_template, sizeof(t->pcap_template), "%s%s.pcap", a->name_template, counted ? "" : "%C%c");
@@ -142,14 +146,19 @@ static void set_common(struct tcpflow *t)
         o->format = FORMAT_PCAP;
         o->separate = true;
         o->us = true;
+        return;
     }
+    o->order = ORDER_ARRIVAL;
+    o->split_gap = a->skip_max;
+    if (a->skip_max > o->holes_max)
+        o->holes_max = 0; /* holes of that size are wanted */
 }
 
 /* What this program cannot do yet is refused, never left out in silence. */
 static int refuse_missing(const struct tcpflow_args *a)
 {
-    if (a->console || a->strip || a->findx || a->bytes_max != UINT64_MAX || a->lock || a->color || a->hex)
-        return refuse("-b, -c, -C, -I and -s are not supported yet");
+    if (a->console || a->lock || a->color || a->hex)
+        return refuse("-c and -C are not supported yet");
     if (a->scan[SCAN_HTTP] || a->scan[SCAN_MD5] || a->scan[SCAN_NETVIZ] || a->scan[SCAN_WIFIVIZ] || a->scan[SCAN_PYTHON] ||
         a->md5 || a->no_files || a->report || !a->scan[SCAN_TCPDEMUX])
         return refuse("scanners and reports are not supported yet");

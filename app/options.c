@@ -67,7 +67,7 @@ const struct ws_opt options_table[] = {
     {"template", 'T', WS_OPT_STRING, "TEMPLATE", STREAM_OUT, AT(template),
      "file names: %A %B addresses, %a %b ports, %E %e MACs, %T %t %D start time, %V %v VLAN, %P protocol, %I %i device and its port, %C %c %# counter, %N %K %M %G %S connection number, %% (default %A.%a-%B.%b%V%v%C%c)"},
     {"number-from-zero", 0, WS_OPT_FLAG, NULL, STREAM_OUT, AT(number_from_zero),
-     "%N %K %M %G %S count from 0, in the order of the connections' first packets (default: the FlowID)"},
+     "%N %K %M %G %S count streams from 0, in the order of their first SYN or byte, as tcpflow does (default: the FlowID)"},
     {"no-colon", 0, WS_OPT_FLAG, NULL, STREAM_OUT, AT(no_colon), "replace : in file names by _"},
     {"separate", 0, WS_OPT_FLAG, NULL, STREAM_OUT, AT(separate),
      "with --format chunks or json: a file a direction instead of one a connection"},

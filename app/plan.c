@@ -192,6 +192,9 @@ int plan_engine(struct ws_engine_config *cfg, const struct options *o, enum comm
         cfg->tcp.jump_max = 0;
     cfg->verify_checksums = o->verify_checksums;
     cfg->udp = o->udp;
+    cfg->ids.streams = o->number_from_zero;
+    if (o->number_from_zero && o->workers > 1)
+        return usage("--number-from-zero: only one worker can count streams; give --workers 1");
     cfg->all_ip = o->all_ip;
     cfg->tcp_off = o->no_tcp;
     cfg->live = cmd == CMD_CAPTURE;

@@ -28,6 +28,7 @@ struct ws_flow_stage {
     size_t tcp_off;           /* of struct ws_tcp_conn in the flow's area */
     bool frames_all;          /* packet sinks take frames of no flow too */
     bool count_ids;
+    bool count_streams;       /* of TCP, not by first packets */
     bool want_udp, want_all_ip, verify_checksums;
     bool per_tuple;
     bool stale;               /* the table let a flow go during this burst: look up again */
@@ -147,6 +148,20 @@ static void renew_flow(struct ws_flow_stage *fs, struct ws_flow *f, int64_t now_
     ws_flow_table_touch(fs->table, f, now_ns, WS_FLOW_UNANSWERED);
 }
 
+/* Whether payloads of the flow's protocol, which is not TCP, go to data sinks. */
+static bool writes_payload(const struct ws_flow_stage *fs, const struct ws_flow *f)
+{
+    return f->key.proto == 17 || f->key.proto == 136 ? fs->want_udp : fs->want_all_ip;
+}
+
+/* ws_flow_ids.streams: a direction's number comes with its first SYN or byte. */
+static void count_stream(struct ws_flow_stage *fs, struct ws_flow *f, const struct ws_packet *p)
+{
+    uint64_t *id = (uint64_t *)ws_flow_ext(f, fs->ids->ext_off) + p->dir;
+    if (!*id && !(p->flags & WS_PKT_FILTERED) && (p->tcp_flags & WS_TCP_SYN || p->payload_wire_len))
+        *id = ++fs->ids->next;
+}
+
 /* Notes a direction's first packet. True: this is it. */
 static bool note_first(struct ws_flow_stage *fs, struct ws_flow *f, unsigned dir, uint64_t ordinal,
                        int64_t ts_ns)
@@ -158,7 +173,7 @@ static bool note_first(struct ws_flow_stage *fs, struct ws_flow *f, unsigned dir
     f->first_ordinal[dir] = ordinal;
     f->first_ts_ns[dir] = ts_ns;
     f->last_ts_ns[dir] = ts_ns;
-    if (fs->count_ids)
+    if (fs->count_ids && (!fs->ids->streams || (f->key.proto != 6 && writes_payload(fs, f))))
         ((uint64_t *)ws_flow_ext(f, fs->ids->ext_off))[dir] = ++fs->ids->next;
     return true;
 }
@@ -292,6 +307,8 @@ static void tcp_packet(struct ws_flow_stage *fs, struct ws_flow *f, const struct
     if (WS_UNLIKELY(note_first(fs, f, p->dir, p->ordinal, p->ts_ns)))
         FOR_SINKS(fs, WS_SINK_FIRST, s)
             (*s)->ops->first(*s, f, p);
+    if (WS_UNLIKELY(fs->count_streams))
+        count_stream(fs, f, p);
     account_frame(fs, f, p);
     ws_tcp_push(tcp_of(fs, f), c, f, p->dir, &seg);
     if (!seg.no_payload) {
@@ -312,11 +329,10 @@ static void datagram_packet(struct ws_flow_stage *fs, struct ws_flow *f, const s
     note_first(fs, f, dir, p->ordinal, p->ts_ns);
     account_frame(fs, f, p);
     if (!(p->flags & (WS_PKT_FILTERED | WS_PKT_FRAGMENT))) {
-        bool udp = f->key.proto == 17 || f->key.proto == 136;
         uint64_t off = f->payload_bytes[dir];
         f->payload_bytes[dir] += p->payload_len;
         ws_count(fs->counters, WS_C_UDP_BYTES, p->payload_len);
-        if (p->payload_len && (f->selected >> dir & 1) && (udp ? fs->want_udp : fs->want_all_ip)) {
+        if (p->payload_len && (f->selected >> dir & 1) && writes_payload(fs, f)) {
             struct ws_tcp_meta meta = {.ts_ns = p->ts_ns, .ordinal = p->ordinal};
             FOR_SINKS(fs, WS_SINK_DATA | WS_SINK_DATAGRAM, s)
                 (*s)->ops->data(*s, f, dir, off, p->payload, p->payload_len, &meta);
@@ -519,6 +535,7 @@ struct ws_flow_stage *ws_flow_stage_init(void *mem, const struct ws_flow_stage_c
     fs->select = cfg->select;
     fs->ids = cfg->ids;
     fs->count_ids = !cfg->ids->ordinal;
+    fs->count_streams = fs->count_ids && cfg->ids->streams;
     fs->n_sink = cfg->n_sink;
     fs->want_udp = cfg->udp || cfg->all_ip;
     fs->want_all_ip = cfg->all_ip;

@@ -17,6 +17,7 @@ struct ws_flow_ids {
     size_t n;
     size_t ext_off; /* of uint64_t[2] in the flow's area, when counting */
     uint64_t next;  /* last id given out, when counting */
+    bool streams;   /* counting: only what is written, TCP at its first SYN or byte, as tcpflow */
 };
 
 /* The FlowID of a direction that has had a packet; 0 when it has none or the list lacks it. */

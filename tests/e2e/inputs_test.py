@@ -124,14 +124,22 @@ class Inputs(e2e.Case):
             run("extract", data("sample"), "--time-shift", text, "-o", self.path("n.pcap"), code=USAGE)
 
     def test_numbers_from_zero(self):
-        """The order of first packets, from 0, for any number of workers and from standard input."""
+        """Each stream has a number of its own from 0, in order of begin; filters renumber; standard input needs no copy."""
         words = ("--template", "%N-%A.%a-%B.%b", "--number-from-zero")
         first = self.streams("one", data("sample"), *words)
-        flows = [f for f in e2e.flows(data("sample")) if f["proto"] == "tcp"]
-        numbered = {"%03d" % (f[key] - 1) for f in flows for key in ("flow_id", "resp_flow_id") if key in f}
-        self.assertTrue(first)
-        self.assertLessEqual({name[:3] for name in first}, numbered)
-        self.assertEqual(self.streams("four", data("sample"), "--workers", "4", *words), first)
+        tcp = [f for f in e2e.flows(data("sample")) if f["proto"] == "tcp"]
+        began = {}
+        for f in tcp:
+            began[e2e.stream_name(f["id.orig_h"], f["id.orig_p"], f["id.resp_h"], f["id.resp_p"])] = int(f["ts_ns"])
+        numbers = sorted(int(name[:3]) for name in first)
+        self.assertEqual(len(set(numbers)), len(first))
+        self.assertLess(numbers[-1], 2 * len(tcp))
+        order = [began[name[4:]] for name in sorted(first) if name[4:] in began]
+        self.assertGreater(len(order), 5)
+        self.assertEqual(order, sorted(order))
+        filtered = self.streams("f1", data("sample"), *words, "-f", "port 443")
+        self.assertEqual({name[:3] for name in filtered}, {"000", "001"})
+        run("streams", data("sample"), "--workers", "3", *words, "-o", self.path("x"), code=USAGE)
         with open(data("sample"), "rb") as f:
             self.assertEqual(self.streams("pipe", "-", *words, stdin=f.read()), first)
 

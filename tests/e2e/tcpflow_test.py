@@ -107,7 +107,38 @@ class Tcpflow(e2e.Case):
 
     def test_second_run_counts(self):
         """Names that are taken by files of an earlier run are counted on."""
-        self.skipTest("needs --number-existing")
+        first = self.flows("out", "-r", data("sample"))
+        both = self.flows("out", "-r", data("sample"))
+        self.assertEqual({n: both[n] for n in first}, first)
+        new = {n: h for n, h in both.items() if n not in first}
+        self.assertEqual(sorted(new.values()), sorted(first.values()))
+        self.assertTrue(all(re.search(r"c\d+$", n) for n in new))
+
+    def test_cut_strip_findx(self):
+        want = {}
+        tcpflow("-r", data("sample"), "-o", self.path("plain"))
+        for name in os.listdir(self.path("plain")):
+            with open(self.path("plain/" + name), "rb") as f:
+                want[name] = f.read()
+        for words, form in ((("-b", "100"), lambda b: b[:100]), (("-b", "0"), lambda b: b""),
+                            (("-s",), lambda b: bytes(c if 32 <= c < 127 or c in b"\r\n" else ord(".") for c in b))):
+            tcpflow("-r", data("sample"), *words, "-o", self.path("x"))
+            for name, body in want.items():
+                if name != "report.xml":
+                    with open(self.path("x/" + name), "rb") as f:
+                        self.assertEqual(f.read(), form(body), (words, name))
+            shutil.rmtree(self.path("x"))
+        tcpflow("-r", data("sample"), "-I", "-o", self.path("x"))
+        for name in want:
+            if name != "report.xml":
+                with open(self.path("x/" + name + ".findx"), encoding="ascii") as f:
+                    rows = [line.rstrip("\n").split("|") for line in f]
+                self.assertEqual(sum(int(n) for _, _, n in rows), len(want[name]), name)
+
+    def test_far_segments(self):
+        """-m: a jump of more begins a new file; without, holes are written."""
+        self.assertEqual(self.flows("m", "-m", "16777216", "-r", data("gen-impaired")), self.flows("d", "-r", data("gen-impaired")))
+        self.assertGreater(len(self.flows("m0", "-m", "0", "-r", data("gen-impaired"))), len(self.flows("e", "-r", data("gen-impaired"))))
 
     def test_rest(self):
         tcpflow("-r", data("sample"), "-o", self.path("o"), "-w", self.path("rest.pcap"))

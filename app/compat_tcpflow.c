@@ -167,9 +167,9 @@ static int refuse_missing(const struct tcpflow_args *a)
 
 static int translate(struct tcpflow *t)
 {
-    int code = refuse_missing(&t->a);
+    int code = take_filter(t);
     if (!code)
-        code = take_filter(t);
+        code = refuse_missing(&t->a);
     if (!code)
         set_common(t);
     return code;

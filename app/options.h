@@ -65,6 +65,8 @@ struct options {
     bool udp, all_ip, no_tcp, gaps_file, part, us, separate, no_colon;
     bool in_place;
     bool joined, local_time, json_ns, missing_text;
+    const char *chart;        /* FILE.pdf: a page of pictures of the traffic */
+    uint64_t chart_addresses;
     int metadata; /* -1: none; 0: text, 1: JSON */
     const char *metadata_dir;
     uint64_t snaplen, holes_max, open_files, block_bytes, blocks;

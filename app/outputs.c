@@ -205,6 +205,9 @@ int outputs_count(struct run *r)
     }
     if (streams && (check_template(r) || check_stream_options(r, streams)))
         return 2;
+    int code = chart_check(r);
+    if (code)
+        return code;
     o->n_output += r->o->metadata_dir != NULL;
     o->n_output += streams != NULL;
     if (r->o->rest) {
@@ -435,7 +438,7 @@ int outputs_prepare(struct run *r)
         return code;
     if ((r->cmd & CMD_LIVE) && r->o->flows_out && (code = prepare_flows(r, r->o->flows_out)))
         return code;
-    return 0;
+    return chart_open(r);
 }
 
 /* Interfaces that turned up while reading, for the packet sink. */
@@ -691,6 +694,10 @@ int outputs_make_sinks(void *user, unsigned worker, struct ws_sink **out)
         rc = make_flow_lines_sink(r, worker, &out[n]);
         n += rc == 0;
     }
+    if (rc == 0 && r->o->chart) {
+        rc = chart_make_sink(r, worker, &out[n]);
+        n += rc == 0;
+    }
     if (rc == 0 && r->out.want_records) {
         rc = make_record_sink(r, worker, &out[n]);
         n += rc == 0;
@@ -706,6 +713,7 @@ void outputs_chown(struct outputs *o, uid_t uid, gid_t gid)
 {
     if (o->dir && o->dir_is_new && chown(o->dir, uid, gid) < 0)
         fprintf(stderr, "wirespool: %s: %s\n", o->dir, strerror(errno));
+    chart_chown(&o->chart, uid, gid);
     struct ws_output *const opened[] = {o->pcap_rotates ? NULL : o->pcap, o->flows, o->rest};
     for (size_t i = 0; i < WS_ARRAY_SIZE(opened); i++) {
         int rc = opened[i] ? ws_output_chown(opened[i], uid, gid) : 0;
@@ -724,6 +732,7 @@ bool outputs_all_failed(const struct outputs *o)
 
 void outputs_fini(struct outputs *o)
 {
+    chart_fini(&o->chart);
     for (unsigned i = 0; i < o->n_writer; i++)
         if (o->writer[i])
             ws_writer_destroy(o->writer[i]);

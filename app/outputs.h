@@ -5,6 +5,7 @@
 
 #include <sys/types.h>
 
+#include "app/chart.h"
 #include "app/streamreport.h"
 #include "engine/engine.h"
 #include "format/pcapng.h"
@@ -18,6 +19,7 @@ struct outputs {
     unsigned n_writer;
     struct ws_output *pcap, *streams, *flows, *rest;
     struct ws_output *metadata; /* a directory of its own, when streams go to standard output */
+    struct chart chart;
     bool pcap_rotates, pcapng;
     unsigned n_output;
     const char *dir;        /* made by us: handed to -U's user */

@@ -337,7 +337,8 @@ int run_verdict(struct run *r)
     }
     if (r->damaged)
         code = WS_MAX(code, 1);
-    return code;
+    int drawn = chart_finish(r);
+    return WS_MAX(code, drawn);
 }
 
 uint64_t run_written(const struct run *r, enum ws_counter handed, enum ws_counter lost)

@@ -133,6 +133,8 @@
     X(FRONT_REFUSED, "front_refused", "bytes", "before the first byte of a file that had been moved too often already") \
     X(STREAM_CUT, "stream_cut", "bytes", "not written, on request: beyond the size limit of stream files") \
     X(HOLE_BYTES_SKIPPED, "hole_bytes_skipped", "bytes", "gaps left out of stream files instead of written as holes") \
+    X(CHART_ADDRESSES_FULL, "chart_addresses_full", "times", "the chart's addresses were too many: its counts by address are lower bounds") \
+    X(CHART_PORTS_FULL, "chart_ports_full", "times", "a moment of the chart had too many ports: its counts by port are lower bounds") \
     X(WRITE_BYTES, "write_bytes", "bytes", "bytes that reached files")                             \
     X(WRITE_CALLS, "write_calls", "calls", "write system calls or submissions")                    \
     X(WRITE_ERRORS, "write_errors", "errors", "failed opens, writes, closes and renames")          \

@@ -237,8 +237,6 @@ int ws_path_mkdirs(int dirfd, const char *path);
 /* Makes a directory with its parents (of the user's own choice: links are followed). 0 or -errno.
  */
 int ws_path_mkdir_p(const char *path);
-/* rename(2) that can refuse to replace. 0 or -errno. */
-int ws_path_rename(int dirfd, const char *from, const char *to, bool replace);
 /* fsync of the directory that holds path. 0 or -errno. */
 int ws_path_sync_dir(int dirfd, const char *path);
 

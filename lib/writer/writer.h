@@ -134,4 +134,7 @@ const char *ws_writer_first_error(const struct ws_writer *w);
 /* Frees everything. After the threads have ended. */
 void ws_writer_destroy(struct ws_writer *w);
 
+/* rename(2) that can refuse to replace. 0 or -errno. Any thread. */
+int ws_path_rename(int dirfd, const char *from, const char *to, bool replace);
+
 #endif

@@ -276,6 +276,8 @@ int ws_http_head_parse(struct ws_http_parser *parser, struct ws_http_reader *r, 
         memcpy(parser->buf + have, data, n);
         have += n;
         ws_http_reader_skip(r, n);
+        if (!may_begin(parser->buf, have, request)) /* the first piece was too short to tell */
+            return WS_HTTP_HEAD_BROKEN;
         if (line_len == UINT64_MAX)
             return parse(parser, parser->buf, have, request, head);
     }

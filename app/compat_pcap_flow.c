@@ -376,6 +376,7 @@ static int extract_streams(struct front *f, bool tcp, const char *prefix, bool e
     o.no_tcp = !tcp;
     o.size_min = a->size_min;
     o.udp_header = headers;
+    o.empty_records = o.udp_header && tcp && a->tcp_header == 1; /* as that version writes them */
     o.separate = true;
     o.format = a->output_pcap                 ? FORMAT_PCAP
                : headers && tcp && a->tcp_header == 1 ? FORMAT_HEADERS32

@@ -93,6 +93,8 @@ const struct ws_opt options_table[] = {
      "at most so many hole bytes in a file; later gaps are skipped (default 1G; 0: no limit)"},
     {"flush", 0, WS_OPT_DURATION, "TIME", FILE_OUT, AT(flush), "bytes reach files after this time at most (default 1s; capture 100ms)"},
     {"size-min", 0, WS_OPT_SIZE_OR_0, "SIZE", STREAM_OUT, AT(size_min), "no file for a stream of at most SIZE bytes (default 0)"},
+    {"empty-records", 0, WS_OPT_FLAG, NULL, STREAM_OUT, AT(empty_records),
+     "with --format headers or headers32: a record of length 0 for each TCP packet without payload, once there was data"},
     {"udp-header", 0, WS_OPT_FLAG, NULL, STREAM_OUT, AT(udp_header), "a datagram's 8-byte UDP header stands before its payload"},
     {"part", 0, WS_OPT_FLAG, NULL, STREAM_OUT, AT(part), "write NAME.part and rename it when the stream ends"},
     {"us", 0, WS_OPT_FLAG, NULL, FILE_OUT, AT(us), "pcap files with microsecond stamps (default nanosecond)"},

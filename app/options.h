@@ -85,7 +85,7 @@ struct options {
 
     /* identity of flows and choice of streams, as pcap_flow has them */
     struct ws_opt_list not_port, cpu;
-    bool key_mac, key_device, device_vlan, per_tuple, tcp_udp_only, any_kind, udp_header;
+    bool key_mac, key_device, device_vlan, per_tuple, tcp_udp_only, any_kind, udp_header, empty_records;
     int trailer;
     const char *trailer_offset;
     uint64_t size_min;

@@ -585,6 +585,7 @@ static int make_stream_sink(struct run *r, unsigned worker, struct ws_sink **s)
         .missing_text = r->o->missing_text,
         .size_min = r->o->size_min,
         .udp_header = r->o->udp_header,
+        .empty_records = r->o->empty_records,
         .key_macs = r->o->key_mac,
         .file_flags = r->o->part ? WS_FILE_PART : 0,
         .gaps_skip = r->o->gaps == 1,

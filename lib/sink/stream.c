@@ -69,6 +69,74 @@ static bool hole(struct stream_sink *ss, struct stream_file *f, struct stream_di
     return true;
 }
 
+/* HEADERS32: a record without payload says that a connection begins, as its SYN did where that is kept, else as the
+ * packet that meta tells of. */
+static bool begin_record(struct stream_sink *ss, struct ws_flow *flow, unsigned dir, struct stream_file *f,
+                         struct stream_dir *d, const struct ws_tcp_meta *meta)
+{
+    uint8_t head[WS_CHUNK32_LEN];
+    struct ws_bytes piece = {head, WS_CHUNK32_LEN};
+    struct ws_tcp_meta *syn = ss->syn_off ? ws_stream_syn_of(ss, flow, dir) : NULL;
+    if (syn && syn->piece) /* this connection's, and not used yet */
+        meta = syn;
+    struct ws_chunk c = {
+        .ts_ns = (uint64_t)meta->ts_ns,
+        .stream_id = (uint16_t)ws_stream_flow_id(ss, flow, dir),
+        .seq = meta->seq,
+        .ack = meta->ack,
+        .window = meta->window,
+        .flags = (uint16_t)(meta->flags | WS_CHUNK32_RESET),
+    };
+    ws_chunk32_encode(head, &c);
+    if (!append(ss, f, &piece, 1))
+        return false;
+    d->begun = 1;
+    if (syn)
+        syn->piece = 0;
+    return true;
+}
+
+/* A packet without payload has a record too, once the file is there; of a SYN the record that begins the connection is
+ * made when something follows. */
+static void empty_record(struct stream_sink *ss, struct ws_flow *flow, const struct ws_packet *p)
+{
+    uint8_t head[WS_CHUNK32_LEN];
+    bool wide = ss->cfg.format == WS_STREAM_HEADERS32;
+    struct stream_file *f = &ws_stream_area(ss, flow)->file[p->dir];
+    struct stream_dir *d = &ws_stream_area(ss, flow)->dir[p->dir];
+    struct ws_bytes piece = {head, wide ? WS_CHUNK32_LEN : WS_CHUNK12_LEN};
+    const struct ws_tcp_meta meta = {
+        .ts_ns = p->ts_ns,
+        .ordinal = p->ordinal,
+        .seq = p->tcp_seq,
+        .ack = p->tcp_ack,
+        .window = p->tcp_window,
+        .flags = p->tcp_flags,
+        .piece = 1,
+    };
+    if (!(p->flags & WS_PKT_TCP))
+        return;
+    if (p->tcp_flags & WS_TCP_SYN) {
+        *ws_stream_syn_of(ss, flow, p->dir) = meta;
+        return;
+    }
+    if (p->payload_wire_len || !f->id || (wide && !d->begun && !begin_record(ss, flow, p->dir, f, d, &meta)))
+        return;
+    struct ws_chunk c = {
+        .ts_ns = (uint64_t)p->ts_ns,
+        .stream_id = (uint16_t)ws_stream_flow_id(ss, flow, p->dir),
+        .seq = p->tcp_seq,
+        .ack = p->tcp_ack,
+        .window = p->tcp_window,
+        .flags = p->tcp_flags,
+    };
+    if (wide)
+        ws_chunk32_encode(head, &c);
+    else
+        ws_chunk12_encode(head, &c);
+    append(ss, f, &piece, 1);
+}
+
 static void headers_data(struct stream_sink *ss, struct ws_flow *flow, unsigned dir,
                          struct stream_file *f, struct stream_dir *d, const uint8_t *data,
                          uint32_t len, const struct ws_tcp_meta *meta)
@@ -83,16 +151,9 @@ static void headers_data(struct stream_sink *ss, struct ws_flow *flow, unsigned 
         .window = meta->window,
         .flags = meta->flags,
     };
-    if (wide && !d->begun) { /* a connection begins: a record without payload says so */
-        struct ws_bytes piece = {head, WS_CHUNK32_LEN};
-        c.seq = meta->seq;
-        c.flags = (uint16_t)(meta->flags | WS_CHUNK32_RESET);
-        ws_chunk32_encode(head, &c);
-        if (!append(ss, f, &piece, 1)) {
-            shed(ss, f, len);
-            return;
-        }
-        d->begun = 1;
+    if (wide && !d->begun && !begin_record(ss, flow, dir, f, d, meta)) {
+        shed(ss, f, len);
+        return;
     }
     /* Bytes of an earlier packet than the one before were held. */
     c.flags = (uint16_t)(meta->flags | (meta->ordinal < d->ordinal ? WS_CHUNK32_REASSEMBLE : 0));
@@ -369,6 +430,8 @@ static void on_packet(struct ws_sink *s, struct ws_flow *flow, const struct ws_p
             m->known = 1;
         }
     }
+    if (ss->syn_off)
+        empty_record(ss, flow, p);
     if (ss->cfg.format == WS_STREAM_PCAP && wants_proto(ss, flow->key.proto))
         pcap_packet(ss, flow, p);
 }
@@ -485,6 +548,10 @@ static void lay_out(struct stream_sink *ss)
         size += 2 * sizeof(struct stream_macs);
     }
     size = ws_align_up(size, 8);
+    if (ss->cfg.empty_records && (ss->cfg.format == WS_STREAM_HEADERS12 || ss->cfg.format == WS_STREAM_HEADERS32)) {
+        ss->syn_off = (uint32_t)size;
+        size += 2 * sizeof(struct ws_tcp_meta);
+    }
     if (ss->cfg.metadata) {
         ss->meta_off = (uint32_t)size;
         size += sizeof(struct stream_metadata);
@@ -567,6 +634,8 @@ int ws_sink_stream_create(struct ws_sink **s, const struct ws_sink_stream_config
     if ((ss->name.uses & WS_NAME_USES_MAC) && !ss->cfg.key_macs)
         ss->base.needs |= WS_SINK_PACKET;
     lay_out(ss);
+    if (ss->syn_off)
+        ss->base.needs |= WS_SINK_PACKET;
     *s = &ss->base;
     return 0;
 }

@@ -60,6 +60,7 @@ struct ws_sink_stream_config {
     enum ws_stream_format format;
     uint64_t size_min; /* streams of at most so many bytes leave no file */
     bool udp_header;   /* UDP: the 8 bytes before data, which are the header, are written too */
+    bool empty_records; /* HEADERS12, HEADERS32: a record also for TCP packets without payload */
     bool key_macs;     /* flow keys hold the MACs that names need */
     const char *name_template;   /* NULL = ws_sink_stream_template(format) */
     struct ws_name_options name; /* colon 0: ':' is kept, except in pcap2conn's default names */

@@ -97,6 +97,7 @@ struct stream_sink {
     struct ws_name name;
     struct ws_names names;
     bool joined;
+    uint32_t syn_off; /* likewise: the last SYN of each direction, piece 1 until told */
     uint32_t macs_off, sidecar_off, gaps_off, meta_off; /* in the flow's area; 0 = not there */
     uint32_t findx_off, segment_off;                    /* likewise */
     struct ws_stream_gap *gap;                          /* pool */
@@ -121,6 +122,12 @@ static inline struct stream_macs *ws_stream_macs_of(const struct stream_sink *ss
                                                     struct ws_flow *flow, unsigned dir)
 {
     return (struct stream_macs *)ws_flow_ext(flow, ss->base.flow_off + ss->macs_off) + dir;
+}
+
+static inline struct ws_tcp_meta *ws_stream_syn_of(const struct stream_sink *ss, struct ws_flow *flow,
+                                                   unsigned dir)
+{
+    return (struct ws_tcp_meta *)ws_flow_ext(flow, ss->base.flow_off + ss->syn_off) + dir;
 }
 
 static inline struct sidecar *ws_stream_sidecar_of(const struct stream_sink *ss,

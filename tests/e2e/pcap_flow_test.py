@@ -370,6 +370,7 @@ class Streams(PcapFlow):
         path = data("gen-reuse")
         flows = [f for f in flows_of(path) if f.key[0] == 6]
         want = self.native(path, flows)
+        acks = 0
         for words, size in ((("--tcpheader",), 12), (("--tcpheader=32",), 32)):
             for n in ("1", "4"):
                 out = "h%d-%s/p" % (size, n)
@@ -382,14 +383,20 @@ class Streams(PcapFlow):
                     self.assertEqual({x[2] for x in got}, {f.id & 0xffff})
                     stamps = {ns for ns, _, _ in f.frames}
                     self.assertTrue(all(x[0] in stamps for x in got))
+                    empty = [x for x in got if not x[1] and not x[3] & 0x8000] if size == 32 else []
+                    self.assertTrue(size == 32 or all(x[1] for x in got))
+                    acks += len(empty)
                     if size == 32:
                         begins = [i for i, x in enumerate(got) if x[3] & 0x8000]
                         self.assertEqual(len(begins), len(want[f.id]))
                         self.assertEqual([got[i][1] for i in begins], [b""] * len(begins))
+                        # what was captured from its middle on has none
+                        self.assertTrue(all(got[i][3] & 2 for i in begins[1:]), "a SYN begins")
                         for i, part in zip(begins, want[f.id]):
                             end = next((j for j in begins if j > i), len(got))
                             self.assertEqual(b"".join(x[1] for x in got[i:end]), part)
             self.assertEqual(e2e.tree(self.path("h%d-1" % size)), e2e.tree(self.path("h%d-4" % size)))
+        self.assertGreater(acks, 10)
 
     def test_gaps(self):
         """A hole is told beside a file with headers, at its place in all connections of the tuple."""

@@ -25,6 +25,7 @@
 #define WS_OPEN_FILES_MAX 65536u         /* bound of the LRU, whatever the limit of the process */
 #define WS_NAME_TRIES     65536u         /* counters c1, c2, ... tried for a name */
 #define WS_TRAILER_MAX    65536u
+#define WS_FILL_MAX       4096u /* holes below this are written as zeros: a page of any file system */
 #define WS_ERROR_LINES    8u /* failed files named a run and output; the rest is counted */
 
 /* ---- channels and blocks ---- */
@@ -122,6 +123,7 @@ struct ws_io_req {
     bool again;  /* a stream that would block: try later */
     uint64_t off;
     size_t bytes, done;
+    size_t fill; /* of bytes: zeros of small holes (tree.c), with blk NULL */
     uint64_t records;
     uint32_t n, at; /* iovecs, first one that is not written wholly */
     struct iovec iov[WS_IOV_MAX];

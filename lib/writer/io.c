@@ -112,7 +112,7 @@ struct ws_io_req *ws_io_get(struct ws_writer *w)
     r->file = NULL;
     r->stream = false;
     r->again = false;
-    r->bytes = r->done = 0;
+    r->bytes = r->done = r->fill = 0;
     r->records = 0;
     r->n = r->at = 0;
     return r;

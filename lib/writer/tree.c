@@ -234,6 +234,30 @@ static void pending_drop(struct ws_wfile *f)
     }
 }
 
+/* Fills the hole from the end of r up to off with explicit zeros, so that one write goes on behind it.
+ * Only below a page: both its neighbours are in r, so each page that it touches is allocated anyway.
+ * And only beyond f->end, where nothing has ever been written: in a file that is written at any offset a
+ * hole between two extents may hold bytes of an earlier write. False: not filled. */
+static bool fill_hole(const struct ws_wfile *f, struct ws_io_req *r, uint64_t off)
+{
+    static const uint8_t zeros[WS_FILL_MAX];
+    const uint64_t end = r->off + r->bytes;
+    if (off < end || off - end >= WS_FILL_MAX || end < f->end || r->n + 2 > WS_IOV_MAX)
+        return false;
+    ws_io_add(r, (void *)(uintptr_t)zeros, (size_t)(off - end), NULL);
+    r->fill += (size_t)(off - end);
+    return true;
+}
+
+/* Bytes of blocks in r that were not written. */
+static size_t unwritten(const struct ws_io_req *r)
+{
+    size_t n = 0;
+    for (uint32_t i = r->at; i < r->n; i++)
+        n += r->blk[i] ? r->iov[i].iov_len : 0;
+    return n;
+}
+
 /* Fills r with pending extents that follow each other in the file. */
 static void gather(struct ws_wfile *f, struct ws_io_req *r)
 {
@@ -241,7 +265,8 @@ static void gather(struct ws_wfile *f, struct ws_io_req *r)
     r->off = ws_op_at(ch, f->pend_first)->off;
     while (f->pend_first) {
         struct ws_op *op = ws_op_at(ch, f->pend_first);
-        if (op->off != r->off + r->bytes || r->n == WS_IOV_MAX)
+        if (r->n == WS_IOV_MAX ||
+            (op->off != r->off + r->bytes && !fill_hole(f, r, op->off)))
             break;
         struct ws_wblock *blk = ws_op_block(ch, op);
         void *data = (uint8_t *)ws_channel_block(ch, (uint32_t)(blk - ch->block)) + op->pos;
@@ -281,9 +306,10 @@ void ws_tree_complete(struct ws_writer *w, struct ws_io_req *r, int error)
 {
     struct ws_wfile *f = r->file;
     struct ws_output *o = r->out;
+    const size_t lost = error ? unwritten(r) : 0;
     f->inflight = false;
     f->end = WS_MAX(f->end, r->off + r->done);
-    ws_count(&w->counters, WS_C_WRITE_BYTES, r->done);
+    ws_count(&w->counters, WS_C_WRITE_BYTES, r->bytes - r->fill - lost);
     if (WS_LIKELY(!error)) {
         ws_out_ok(o);
     } else {
@@ -296,7 +322,7 @@ void ws_tree_complete(struct ws_writer *w, struct ws_io_req *r, int error)
             file_error(f, "write", error);
             f->dead = true;
         }
-        file_lost(f, r->bytes - r->done);
+        file_lost(f, lost);
     }
     ws_io_release(r);
     ws_io_put(w, r);

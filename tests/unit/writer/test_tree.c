@@ -58,6 +58,55 @@ static void test_small_files(void **state)
     bed_fini(&b);
 }
 
+/* Small holes between extents go out as zeros with them, in one write; large ones stay holes. */
+static void test_small_holes(void **state)
+{
+    struct bed b;
+    static char want[20000];
+    (void)state;
+    start(&b, (struct ws_writer_config){0}, (struct ws_output_config){.may_wait = true});
+    struct ws_channel *ch = ws_output_channel(b.out, 0);
+    uint64_t id = ws_channel_file_open(ch, "f", 0), bytes = 0;
+    for (unsigned off = 0; off < 8000; off += 8) {
+        assert_int_equal(put_str(ch, id, off, "abc"), 0);
+        memcpy(want + off, "abc", 3);
+        bytes += 3;
+    }
+    assert_int_equal(put_str(ch, id, 7995 + 4096, "far"), 0);
+    memcpy(want + 7995 + 4096, "far", 3);
+    assert_int_equal(ws_channel_file_close(ch, id, UINT64_MAX, INT64_MIN, 0), 0);
+    finish(&b, ch);
+    bed_expect(bed_path(&b, "out/f"), want, 7995 + 4096 + 3);
+    assert_int_equal(bed_count(&b, WS_C_WRITE_BYTES), bytes + 3);
+    assert_int_equal(bed_count(&b, WS_C_WRITE_CALLS), 1000 * 2 / 1024 + 1 + 1);
+    bed_fini(&b);
+}
+
+/* In a file written at any offset zeros never land on bytes of an earlier write. */
+static void test_small_holes_over_data(void **state)
+{
+    struct bed b;
+    static char want[4000];
+    (void)state;
+    start(&b, (struct ws_writer_config){0}, (struct ws_output_config){.may_wait = true});
+    struct ws_channel *ch = ws_output_channel(b.out, 0);
+    uint64_t id = ws_channel_file_open(ch, "f", 0);
+    assert_int_equal(put_str(ch, id, 1000, "first"), 0); /* one gather: 1000, then back to 0 */
+    assert_int_equal(put_str(ch, id, 0, "a"), 0);
+    assert_int_equal(put_str(ch, id, 2000, "b"), 0);
+    assert_int_equal(put_str(ch, id, 1500, "c"), 0);
+    assert_int_equal(put_str(ch, id, 3999, "d"), 0);
+    assert_int_equal(ws_channel_file_close(ch, id, UINT64_MAX, INT64_MIN, 0), 0);
+    finish(&b, ch);
+    memcpy(want + 1000, "first", 5);
+    want[0] = 'a';
+    want[2000] = 'b';
+    want[1500] = 'c';
+    want[3999] = 'd';
+    bed_expect(bed_path(&b, "out/f"), want, sizeof(want));
+    bed_fini(&b);
+}
+
 static void test_offsets_and_size(void **state)
 {
     struct bed b;
@@ -491,6 +540,7 @@ int main(void)
 {
     const struct CMUnitTest plain[] = {
         cmocka_unit_test(test_small_files),   cmocka_unit_test(test_offsets_and_size),
+        cmocka_unit_test(test_small_holes),   cmocka_unit_test(test_small_holes_over_data),
         cmocka_unit_test(test_random),        cmocka_unit_test(test_short_writes),
         cmocka_unit_test(test_gather),        cmocka_unit_test(test_flush_by_age),
         cmocka_unit_test(test_lru),           cmocka_unit_test(test_exists),

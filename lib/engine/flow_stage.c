@@ -432,13 +432,13 @@ void ws_flow_stage_burst(struct ws_flow_stage *fs, const struct ws_packet *const
         ws_flow_table_lookup_burst(fs->table, key, hash, n_key, flow);
     fs->stale = false;
     for (unsigned i = 0; i < n; i++) {
+        fs->last_ordinal = pkt[i]->ordinal;
         if (has_flow(pkt[i])) {
             flow_packet(fs, flow[k], hash[k], pkt[i]);
             k++;
         } else {
             other_frame(fs, pkt[i]);
         }
-        fs->last_ordinal = pkt[i]->ordinal;
     }
     if (n)
         ws_flow_table_expire(fs->table, pkt[n - 1]->clock_ns, EXPIRE_BUDGET);
@@ -469,6 +469,8 @@ void ws_flow_stage_tick(struct ws_flow_stage *fs, uint64_t watermark, int64_t st
 
 void ws_flow_stage_finish(struct ws_flow_stage *fs)
 {
+    for (unsigned i = 0; i < fs->n_sink; i++)
+        fs->sink[i]->ending = true;
     ws_flow_table_flush(fs->table, WS_FLOW_END_OF_INPUT);
     for (unsigned i = 0; i < fs->n_sink; i++) {
         struct ws_sink *s = fs->sink[i];
@@ -543,6 +545,7 @@ struct ws_flow_stage *ws_flow_stage_init(void *mem, const struct ws_flow_stage_c
     fs->per_tuple = cfg->per_tuple;
     for (unsigned i = 0; i < cfg->n_sink; i++) {
         fs->sink[i] = cfg->sink[i];
+        fs->sink[i]->ordinal = &fs->last_ordinal;
         fs->needs |= cfg->sink[i]->needs;
     }
     fs->frames_all = ws_select_flows_all(cfg->select);

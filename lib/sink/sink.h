@@ -65,6 +65,8 @@ struct ws_sink {
     struct ws_counters *counters; /* the worker's; set by the engine */
     struct ws_flow_ids *ids;     /* FlowIDs (ws_flow_ids_get); set by the engine */
     unsigned worker;
+    const uint64_t *ordinal; /* of the packet that is being looked at, or was last; set by the engine */
+    bool ending; /* what comes is let go by the end of the input, flow by flow in order of their first packets; set by the engine */
 };
 
 #endif

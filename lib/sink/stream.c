@@ -16,6 +16,8 @@
 /* What tells the records of workers apart in a merged output (the engine has at most 64). */
 #define WS_MERGED_WORKERS_MAX 64u
 #define MERGED_ORDINAL_MAX    (UINT64_MAX / WS_MERGED_WORKERS_MAX - 1)
+/* What the end of the input lets go comes behind all packets, by the flows' first ones. */
+#define MERGED_END (MERGED_ORDINAL_MAX / 2)
 
 /* Stream bytes of one record: with its header, or as JSON at its longest, below WS_RECORD_MAX. */
 #define MERGED_PIECE_MAX      (256u * 1024u)
@@ -28,6 +30,16 @@
 static uint64_t merged_order(const struct stream_sink *ss, uint64_t ordinal)
 {
     return WS_MIN(ordinal, MERGED_ORDINAL_MAX) * WS_MERGED_WORKERS_MAX + ss->base.worker;
+}
+
+/* What is written next was let go by the packet of this ordinal, or by the end of the input. */
+static void note_order(struct stream_sink *ss, const struct ws_flow *flow, uint64_t ordinal)
+{
+    if (ss->base.ordinal) /* not that of bytes which had waited */
+        ordinal = *ss->base.ordinal;
+    if (ss->base.ending)
+        ordinal = MERGED_END + WS_MIN(ws_flow_first_ordinal(flow), MERGED_END);
+    ss->order = WS_MAX(ss->order, ordinal);
 }
 
 /* Appends the pieces as one: all of them or, when the channel has no block, none. */
@@ -276,7 +288,7 @@ static void on_data(struct ws_sink *s, struct ws_flow *flow, unsigned dir, uint6
         ws_stream_metadata_note(ss, flow, dir, len, meta);
     if (ss->cfg.format == WS_STREAM_NONE)
         return;
-    ss->order = WS_MAX(ss->order, meta->ordinal);
+    note_order(ss, flow, meta->ordinal);
     off += d->base;
     if (ss->cfg.udp_header && (flow->key.proto == 17 || flow->key.proto == 136)) {
         /* each datagram is as much longer, so those before moved the place of this one */
@@ -469,6 +481,7 @@ static void on_close(struct ws_sink *s, struct ws_flow *flow, const struct ws_tc
     struct stream_sink *ss = (struct stream_sink *)s;
     struct stream_flow *a = ws_stream_area(ss, flow);
     (void)tcp;
+    note_order(ss, flow, 0);
     if (ss->cfg.format >= WS_STREAM_PLAIN && ss->cfg.format < WS_STREAM_PCAP)
         trailing_gaps(ss, flow, a);
     if (ss->meta_off && flow->selected && flow->seen && wants_proto(ss, flow->key.proto))
@@ -484,8 +497,8 @@ static void on_close(struct ws_sink *s, struct ws_flow *flow, const struct ws_tc
 static uint64_t on_order(struct ws_sink *s, uint64_t ordinal)
 {
     struct stream_sink *ss = (struct stream_sink *)s;
-    ss->order = WS_MAX(ss->order, WS_MIN(ordinal, MERGED_ORDINAL_MAX));
-    return merged_order(ss, ordinal);
+    ss->order = WS_MAX(ss->order, WS_MIN(ordinal, MERGED_END));
+    return merged_order(ss, ss->order);
 }
 
 static void on_finish(struct ws_sink *s)

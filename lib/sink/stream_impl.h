@@ -68,11 +68,12 @@ struct gap_list {
 
 /* Kept of a direction whose segments are written as they come (segment.c). */
 struct segment_dir {
-    int64_t base;             /* offset of the file's first byte, as ws_tcp_ops.segment() counts */
-    int64_t next;             /* where the segment before ended */
-    int64_t first_ts_ns;      /* of a file that begins after the direction */
-    uint64_t moved;           /* bytes that insertions in front of the file may have moved */
-    /* The direction's packets and their bytes when this file began, and, when the next one does, then. */
+    int64_t base;        /* offset of the file's first byte, as ws_tcp_ops.segment() counts */
+    int64_t next;        /* where the segment before ended */
+    int64_t first_ts_ns; /* of a file that begins after the direction */
+    uint64_t moved;      /* bytes that insertions in front of the file may have moved */
+    /* The direction's packets and their bytes when this file began, and, when the next one does,
+     * then. */
     uint64_t packets_from, bytes_from, packets_to, bytes_to;
     uint32_t out_of_order, violations;
     uint8_t later; /* the file begins after the direction */
@@ -179,12 +180,13 @@ bool ws_stream_make_path(struct stream_sink *ss, struct ws_flow *flow, unsigned 
 bool ws_stream_open_file(struct stream_sink *ss, struct ws_flow *flow, unsigned dir,
                          struct stream_file *f);
 
-/* Ends file d of the flow, with its sidecars, and reports it, when it is open. goes_on: the direction goes on in
- * another file. */
+/* Ends file d of the flow, with its sidecars, and reports it, when it is open. goes_on: the
+ * direction goes on in another file. */
 void ws_stream_end_file(struct stream_sink *ss, struct ws_flow *flow, unsigned d,
                         enum ws_flow_cause cause, bool goes_on);
 
-/* Writes stream bytes to position pos of the file: stripped, cut and indexed as configured; counts them. */
+/* Writes stream bytes to position pos of the file: stripped, cut and indexed as configured; counts
+ * them. */
 void ws_stream_put(struct stream_sink *ss, struct ws_flow *flow, unsigned dir, uint64_t pos,
                    const uint8_t *data, uint32_t len, int64_t ts_ns);
 

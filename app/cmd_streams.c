@@ -33,9 +33,10 @@ static void print_summary(const struct run *r)
         gaps += r->out.report[w].gaps;
         gap_bytes += r->out.report[w].gap_bytes;
     }
-    if (strcmp(r->o->out, "-") == 0) {
-        fprintf(stderr, "%" PRIu64 " stream bytes written to standard output\n",
-                run_written(r, WS_C_OUT_STREAM_BYTES, WS_C_WRITE_LOST_BYTES));
+    if (!r->o->out || strcmp(r->o->out, "-") == 0) {
+        fprintf(stderr, "%" PRIu64 " stream bytes written to %s\n",
+                run_written(r, WS_C_OUT_STREAM_BYTES, WS_C_WRITE_LOST_BYTES),
+                r->o->console >= 0 && r->o->console_out ? r->o->console_out : "standard output");
         return;
     }
     uint64_t lost = ws_count_get(&r->sum, WS_C_WRITE_LOST_BYTES);

@@ -109,7 +109,7 @@ const struct ws_opt options_table[] = {
     {"backend", 0, WS_OPT_CHOICE, "auto|uring|plain", FILE_OUT, AT(backend), "how files are written"},
     GROUP("Stream files as segments come, and beside them"),
     {"order", 0, WS_OPT_CHOICE, "stream|arrival", STREAM_OUT, AT(order),
-     "bytes go to the file in stream order, each once; or as segments come, each to its offset, the last copy winning (default stream)"},
+     "bytes go to the file in stream order, each once; or as segments come, each to its offset, the last copy winning (default stream; --console: arrival)"},
     {"split-gap", 0, WS_OPT_SIZE_OR_0, "SIZE", STREAM_OUT, AT(split_gap),
      "arrival: a segment further than this from the one before begins a new file (default: never)"},
     {"stream-max", 0, WS_OPT_SIZE_OR_0, "SIZE", STREAM_OUT, AT(stream_max), "write no bytes of a stream beyond SIZE; 0 makes empty files"},
@@ -132,6 +132,16 @@ const struct ws_opt options_table[] = {
     {"http-alert-fd", 0, WS_OPT_U64_OR_0, "N", STREAM_OUT, AT(http_alert_fd), "the same for HTTP bodies"},
     {"python", 0, WS_OPT_STRING, "PATH:MODULE:FUNCTION", STREAM_OUT, AT(python),
      "call a python function with each finished stream; what it returns goes to the report"},
+    GROUP("Console"),
+    {"console", 0, WS_OPT_CHOICE, "text|hex|json", STREAM_OUT, AT(console),
+     "print payloads on standard output, a packet at a time"},
+    {"console-out", 0, WS_OPT_STRING, "FILE", STREAM_OUT, AT(console_out), "print to FILE instead"},
+    {"console-prefix", 0, WS_OPT_STRING, "TEXT", STREAM_OUT, AT(console_prefix), "put TEXT before the names in headers"},
+    {"no-header", 0, WS_OPT_FLAG, NULL, STREAM_OUT, AT(no_header), "text, hex: without the stream's name before each packet"},
+    {"no-newline", 0, WS_OPT_FLAG, NULL, STREAM_OUT, AT(no_newline), "without a newline after each packet"},
+    {"binary", 0, WS_OPT_FLAG, NULL, STREAM_OUT, AT(binary), "text: bytes as they are (default: dots for what is not printable)"},
+    {"color", 0, WS_OPT_FLAG, NULL, STREAM_OUT, AT(color), "client blue, server red"},
+    {"lock", 0, WS_OPT_STRING, "NAME", STREAM_OUT, AT(lock), "hold the POSIX semaphore NAME while printing"},
     GROUP("Decoding and reassembly"),
     {"overlap", 0, WS_OPT_CHOICE, "first|last|bsd|linux|windows|solaris|old-linux", CMD_ALL, AT(overlap),
      "which copy of overlapping bytes wins (default first)"},
@@ -227,7 +237,7 @@ void options_defaults(struct options *o)
     o->gaps = -1;
     o->metadata = -1;
     o->holes_max = UINT64_C(1) << 30;
-    o->order = -1;
+    o->order = o->console = -1;
     o->split_gap = o->stream_max = WS_UNSET;
     o->blocks = 64;
     o->block_bytes = 1 << 20;

@@ -73,9 +73,14 @@ struct options {
     int backend;
 
     /* stream files in arrival order, and how they are written */
-    int order; /* enum stream_order; -1 = not given: stream */
+    int order; /* enum stream_order; -1 = not given: files stream, console arrival */
     uint64_t split_gap, stream_max; /* WS_UNSET = not given */
     bool findx, findx_ns, strip, number_existing;
+
+    /* console */
+    int console; /* enum ws_console_kind; -1 = none */
+    const char *console_out, *console_prefix, *lock;
+    bool no_header, no_newline, binary, color;
 
     /* engine */
     uint64_t records_max, flows_max, held_max, dir_held_max, jump_max, frag_max;

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "app/console.h"
 #include "app/plan.h"
 #include "app/post.h"
 #include "app/run.h"
@@ -182,7 +183,7 @@ int outputs_count(struct run *r)
     const char *pcap = pcap_path(r), *streams = streams_path(r);
     const char *flows = r->cmd & CMD_LIVE ? r->o->flows_out : NULL;
 
-    if ((r->cmd & (CMD_EXTRACT | CMD_STREAMS)) && !r->o->out) {
+    if ((r->cmd & (CMD_EXTRACT | CMD_STREAMS)) && !r->o->out && !console_only(r->o, r->cmd)) {
         fprintf(stderr, "wirespool %s: give -o %s\n", r->name,
                 r->cmd == CMD_EXTRACT ? "FILE" : "DIR");
         return 2;
@@ -206,6 +207,9 @@ int outputs_count(struct run *r)
     if (streams && (check_template(r) || check_stream_options(r, streams)))
         return 2;
     int code = chart_check(r);
+    if (code)
+        return code;
+    code = console_count(r);
     if (code)
         return code;
     o->n_output += r->o->metadata_dir != NULL;
@@ -249,6 +253,12 @@ static int add_output(struct run *r, const struct ws_output_config *oc, struct w
         return rc == -EINVAL ? 2 : 3; /* block sizes and the like are a matter of usage */
     }
     return 0;
+}
+
+int outputs_add(struct run *r, struct ws_output_config *oc, struct ws_output **out)
+{
+    common_config(r, oc);
+    return add_output(r, oc, out);
 }
 
 /* Interface statistics at the end of a pcapng file: what a file itself can tell of loss. */
@@ -438,7 +448,9 @@ int outputs_prepare(struct run *r)
         return code;
     if ((r->cmd & CMD_LIVE) && r->o->flows_out && (code = prepare_flows(r, r->o->flows_out)))
         return code;
-    return chart_open(r);
+    if ((code = chart_open(r)))
+        return code;
+    return console_prepare(r);
 }
 
 /* Interfaces that turned up while reading, for the packet sink. */
@@ -699,6 +711,10 @@ int outputs_make_sinks(void *user, unsigned worker, struct ws_sink **out)
         rc = chart_make_sink(r, worker, &out[n]);
         n += rc == 0;
     }
+    if (rc == 0 && r->out.console) {
+        rc = console_make_sink(r, worker, &out[n]);
+        n += rc == 0;
+    }
     if (rc == 0 && r->out.want_records) {
         rc = make_record_sink(r, worker, &out[n]);
         n += rc == 0;
@@ -715,7 +731,8 @@ void outputs_chown(struct outputs *o, uid_t uid, gid_t gid)
     if (o->dir && o->dir_is_new && chown(o->dir, uid, gid) < 0)
         fprintf(stderr, "wirespool: %s: %s\n", o->dir, strerror(errno));
     chart_chown(&o->chart, uid, gid);
-    struct ws_output *const opened[] = {o->pcap_rotates ? NULL : o->pcap, o->flows, o->rest};
+    struct ws_output *const opened[] = {o->pcap_rotates ? NULL : o->pcap, o->flows, o->rest,
+                                         o->console};
     for (size_t i = 0; i < WS_ARRAY_SIZE(opened); i++) {
         int rc = opened[i] ? ws_output_chown(opened[i], uid, gid) : 0;
         if (rc < 0)

@@ -18,6 +18,7 @@ struct outputs {
     struct ws_writer *writer[WS_WRITERS_MAX];
     unsigned n_writer;
     struct ws_output *pcap, *streams, *flows, *rest;
+    struct ws_output *console;
     struct ws_output *metadata; /* a directory of its own, when streams go to standard output */
     struct chart chart;
     bool pcap_rotates, pcapng;
@@ -42,6 +43,9 @@ int outputs_count(struct run *r);
 
 /* Makes writers and outputs; files and directories are opened here. 0 or exit code. */
 int outputs_prepare(struct run *r);
+
+/* Adds an output to the next writer; completes *oc with what the options say of all outputs. 0 or exit code. */
+int outputs_add(struct run *r, struct ws_output_config *oc, struct ws_output **out);
 
 /* Makes the reader's own packet sink where interfaces may turn up while reading. 0 or exit code. */
 int outputs_make_announcer(struct run *r);

@@ -10,6 +10,7 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "app/console.h"
 #include "app/fault.h"
 
 #define NS_PER_S INT64_C(1000000000)
@@ -140,6 +141,9 @@ int plan_engine(struct ws_engine_config *cfg, const struct options *o, enum comm
     if ((rc = plan_cpus(o)))
         return rc;
     cfg->workers = (unsigned)o->workers;
+    /* Bytes that waited come with what let them go: one worker tells always the same order of that. */
+    if (console_ordered(o))
+        cfg->workers = 1;
 
     cfg->decode = ws_decode_defaults;
     cfg->decode.key_vlan = !o->no_vlan_key;
@@ -187,8 +191,9 @@ int plan_engine(struct ws_engine_config *cfg, const struct options *o, enum comm
         cfg->tcp.dir_bytes_max = o->dir_held_max;
     if (o->jump_max)
         cfg->tcp.jump_max = o->jump_max;
-    /* Far segments are not refused when they are to begin a file. */
-    if (o->order == ORDER_ARRIVAL && o->split_gap != WS_UNSET && !o->jump_max)
+    /* Far segments are not refused when they are to begin a file, or are printed as they come. */
+    bool console_all = console_only(o, cmd) && !console_ordered(o);
+    if (((o->order == ORDER_ARRIVAL && o->split_gap != WS_UNSET) || console_all) && !o->jump_max)
         cfg->tcp.jump_max = 0;
     cfg->verify_checksums = o->verify_checksums;
     cfg->udp = o->udp;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The stream sink's files: names with counters, opening, closing, .gaps sidecars. */
+#include "sink/flow_values.h"
 #include "sink/stream_impl.h"
 
 #include <time.h>
@@ -39,16 +40,7 @@ static int32_t zone_of(int64_t ns)
 static void name_values(const struct stream_sink *ss, struct ws_flow *flow, unsigned dir,
                         struct ws_name_values *v)
 {
-    const struct ws_key *k = &flow->key;
-    memset(v, 0, sizeof(*v));
-    memcpy(v->src, k->addr[dir], 16);
-    memcpy(v->dst, k->addr[!dir], 16);
-    v->src_port = k->port[dir];
-    v->dst_port = k->port[!dir];
-    v->vlan[0] = k->vlan[0];
-    v->vlan[1] = k->vlan[1];
-    v->ip_version = k->ip_version;
-    v->proto = k->proto;
+    ws_flow_values(flow, dir, v);
     /* Of text formats all files of a connection have its time; of any joined one, one that never
      * changes. */
     bool connection =
@@ -60,11 +52,9 @@ static void name_values(const struct stream_sink *ss, struct ws_flow *flow, unsi
         uint64_t id = ws_stream_flow_id(ss, flow, dir);
         v->number = id && ss->cfg.number_from_zero ? id - 1 : id;
     }
-    v->device = (uint16_t)k->device;
-    v->device_port = (uint16_t)(k->device >> 16);
     if (ss->cfg.key_macs) {
-        memcpy(v->src_mac, k->mac[dir], 6);
-        memcpy(v->dst_mac, k->mac[!dir], 6);
+        memcpy(v->src_mac, flow->key.mac[dir], 6);
+        memcpy(v->dst_mac, flow->key.mac[!dir], 6);
     } else if (ss->macs_off) {
         const struct stream_macs *m = ws_stream_macs_of(ss, flow, dir),
                                  *peer = ws_stream_macs_of(ss, flow, !dir);

@@ -193,9 +193,6 @@ void ws_stream_put(struct stream_sink *ss, struct ws_flow *flow, unsigned dir, u
 /* How many of len bytes at position pos of a stream may be written; counts the others. */
 uint32_t ws_stream_within(struct stream_sink *ss, uint64_t pos, uint32_t len);
 
-/* Makes bytes printable: all but printable ASCII, CR and LF become dots. */
-void ws_stream_strip(uint8_t *to, const uint8_t *from, size_t len);
-
 /* ws_sink_ops.segment: segments of TCP as they come. */
 void ws_stream_segment(struct ws_sink *s, struct ws_flow *flow, unsigned dir, int64_t off,
                        const struct ws_tcp_segment *seg);

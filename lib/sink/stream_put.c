@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The stream sink's raw bytes: cut and made printable on request, listed in .findx. */
+#include "format/console.h"
 #include "sink/stream_impl.h"
 
 #define FINDX_LINE_MAX 64u
@@ -14,14 +15,6 @@ uint32_t ws_stream_within(struct stream_sink *ss, uint64_t pos, uint32_t len)
     return within;
 }
 
-void ws_stream_strip(uint8_t *to, const uint8_t *from, size_t len)
-{
-    for (size_t i = 0; i < len; i++) {
-        uint8_t c = from[i];
-        to[i] = (c >= ' ' && c <= '~') || c == '\r' || c == '\n' ? c : '.';
-    }
-}
-
 /* Bytes written of data, which is len long. */
 static uint32_t write_at(struct stream_sink *ss, struct stream_file *f, uint64_t pos,
                          const uint8_t *data, uint32_t len)
@@ -34,7 +27,7 @@ static uint32_t write_at(struct stream_sink *ss, struct stream_file *f, uint64_t
     for (uint32_t done = 0; done < len;) {
         uint32_t n = WS_MIN(len - done, (uint32_t)sizeof(ss->stripped));
         struct ws_bytes piece = {ss->stripped, n};
-        ws_stream_strip(ss->stripped, data + done, n);
+        ws_console_strip(ss->stripped, data + done, n);
         put += ws_channel_file_write(ss->cfg.channel, f->id, pos + done, &piece, 1) == 0 ? n : 0;
         done += n;
     }

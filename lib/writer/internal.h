@@ -7,6 +7,7 @@
 #ifndef WS_WRITER_INTERNAL_H
 #define WS_WRITER_INTERNAL_H
 
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <sys/uio.h>
 
@@ -164,6 +165,8 @@ struct ws_output {
     unsigned in_flight;
     struct ws_io_req *req; /* the next write, while it is built */
     int64_t req_since_ns;  /* when its oldest block came */
+    sem_t *lock;           /* shared with other processes; NULL = none */
+    bool locked;
 };
 
 struct ws_writer {

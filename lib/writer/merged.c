@@ -9,10 +9,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PART_SUFFIX ".part"
@@ -114,6 +116,41 @@ static bool merge(struct ws_output *o)
 
 /* ---- writing ---- */
 
+#define LOCK_WAIT_NS 100000000
+
+/* Takes the semaphore of the output, unless it is ours already. Who holds it may hold it for long. False: an abort
+ * ended the wait. */
+static bool lock(struct ws_output *o)
+{
+    struct timespec t;
+    while (o->lock && !o->locked && !atomic_load_explicit(&o->w->abort, memory_order_relaxed)) {
+        clock_gettime(CLOCK_REALTIME, &t);
+        t.tv_nsec += LOCK_WAIT_NS;
+        t.tv_sec += t.tv_nsec / 1000000000;
+        t.tv_nsec %= 1000000000;
+        o->locked = sem_timedwait(o->lock, &t) == 0;
+    }
+    return !o->lock || o->locked;
+}
+
+static void unlock(struct ws_output *o)
+{
+    if (o->locked)
+        sem_post(o->lock);
+    o->locked = false;
+}
+
+static int open_lock(struct ws_output *o)
+{
+    if (!o->cfg.lock)
+        return 0;
+    o->lock = sem_open(o->cfg.lock, O_CREAT, 0666, 1);
+    if (o->lock != SEM_FAILED)
+        return 0;
+    o->lock = NULL;
+    return -errno;
+}
+
 /* Cuts the file back to the last whole record after a failed write. */
 static void cut_back(struct ws_output *o)
 {
@@ -137,6 +174,7 @@ void ws_merged_complete(struct ws_writer *w, struct ws_io_req *r, int error)
 {
     struct ws_output *o = r->out;
     o->in_flight = 0;
+    unlock(o);
     if (error) {
         write_failed(o, error);
         ws_out_lost(o, r->bytes, r->records);
@@ -155,6 +193,7 @@ static void discard(struct ws_output *o)
     struct ws_io_req *r = o->req;
     ws_out_lost(o, r->bytes, r->records);
     ws_io_release(r);
+    unlock(o);
     r->bytes = r->done = 0;
     r->records = 0;
     r->again = false;
@@ -175,6 +214,10 @@ static void submit(struct ws_output *o)
         r->fd = o->fd;
         r->stream = o->stream;
         r->off = o->off;
+    }
+    if (!lock(o)) {
+        discard(o);
+        return;
     }
     o->in_flight = 1;
     ws_io_submit(o->w, r);
@@ -287,6 +330,10 @@ int ws_merged_add(struct ws_output *o, char *err, size_t err_len)
         snprintf(err, err_len, "%s: exists already", part ? o->part_path : o->path);
         return rc;
     }
+    if (!rc && (rc = open_lock(o)) != 0) {
+        snprintf(err, err_len, "semaphore %s: %s", o->cfg.lock, strerror(-rc));
+        return rc == -EEXIST ? -EIO : rc;
+    }
     if (!rc)
         rc = put_bytes(o, o->cfg.header, o->cfg.header_len);
     if (rc)
@@ -387,6 +434,9 @@ void ws_merged_abort(struct ws_output *o)
 
 void ws_merged_fini(struct ws_output *o)
 {
+    unlock(o);
+    if (o->lock)
+        sem_close(o->lock);
     if (o->close_fd && o->fd >= 0) {
         close(o->fd);
         /* A run that did not come to its first record leaves nothing that a second try would stumble over. */

@@ -72,6 +72,8 @@ struct ws_output_config {
     const char *path; /* directory or file; copied */
     enum ws_exists exists;
     bool commit;          /* MERGED: write PATH.part and rename at the end */
+    const char *lock;     /* MERGED: name of a POSIX semaphore, made when there is none, that the writer holds while it
+                             writes; it waits for it, and so do the worker's other outputs of this writer. NULL = none */
     bool not_packets;     /* MERGED: lost records count as WRITE_LOST_RECORDS, not _PACKETS */
     unsigned channels;    /* one a worker */
     unsigned blocks;      /* quota a channel (default 64) */

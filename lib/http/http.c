@@ -571,16 +571,17 @@ int ws_http_run(struct ws_http *http, const struct ws_http_input *input,
     for (unsigned side = 0; side < 2; side++) {
         unsigned other = 1 - side;
         bool requests = kinds[other] == KIND_REQUESTS, responses = kinds[side] == KIND_RESPONSES;
+        bool unknown = kinds[side] == KIND_NONE && input->side[side].present;
         struct run run = {.http = http, .output = output, .sums = sums};
         int r;
 
-        if (!responses && !(requests && (input->side[side].present || http->options.requests)))
+        if (!responses && !(requests && (unknown || http->options.requests)))
             continue;
         sums->found = true;
         run.responses.run = run.requests.run = &run;
         run.requests.request = true;
         /* A side that answers requests but begins in the middle of something is searched. */
-        run.responses.after = responses ? AFTER_NEXT : AFTER_SEARCH;
+        run.responses.after = responses ? AFTER_NEXT : unknown ? AFTER_SEARCH : AFTER_OVER;
         run.requests.after = requests ? AFTER_NEXT : AFTER_OVER;
         run.paired = requests;
         ws_http_reader_init(&run.responses.reader, input, side, http->buf[side]);

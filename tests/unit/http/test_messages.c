@@ -283,6 +283,9 @@ static void test_requests(void **state)
     x = exchange_of("PUT /x HTTP/1.1\r\nContent-Length: 3\r\n\r\none", NULL);
     x.options.requests = true;
     expect_run(x, "1: > PUT /x   @38+3/3 complete 'one'\n");
+    x = exchange_of(GET, HEAD); /* two that ask */
+    x.options.requests = true;
+    expect_run(x, "1: > HEAD /   @28+0/0 complete\n1: > GET /   @27+0/0 complete\n");
     x = exchange_of("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", NULL);
     x.options.requests = true;
     expect_run(x, "");

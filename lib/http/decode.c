@@ -21,6 +21,7 @@ struct step {
     enum ws_http_coding coding;
     bool begun;      /* input was seen */
     bool ended;      /* at the end of a gzip member, a zlib or br stream, a zstd frame */
+    bool over;       /* what follows the end is not wanted */
     bool passed;     /* no such coding at all: bytes pass as they are */
     uint8_t head[2]; /* deflate: its first bytes, until they tell its kind */
     unsigned head_len;
@@ -135,7 +136,7 @@ int ws_http_decoder_begin(struct ws_http_decoder *d, const enum ws_http_coding *
         int r = 0;
 
         s->coding = list[count - 1 - i];
-        s->begun = s->ended = s->passed = false;
+        s->begun = s->ended = s->over = s->passed = false;
         s->head_len = 0;
         s->made = 0;
         if (s->out == NULL)
@@ -193,7 +194,10 @@ static int feed_zlib(struct ws_http_decoder *d, unsigned i, const uint8_t *data,
         if (s->ended) {
             /* Another gzip member, or padding and rubbish, which end the body in peace as all
              * programs let them. */
-            if (len == 0 || s->coding != WS_HTTP_CODING_GZIP || *data != 0x1f)
+            if (len == 0)
+                return WS_HTTP_DECODE_OK;
+            s->over |= s->coding != WS_HTTP_CODING_GZIP || *data != 0x1f;
+            if (s->over)
                 return WS_HTTP_DECODE_OK;
             if (inflateReset(&s->z) != Z_OK)
                 return -ENOMEM;

@@ -201,14 +201,20 @@ static void address(struct ws_dfxml *x, const char *name, const uint8_t a[16], u
     attr(x, name, buf);
 }
 
-static void flow(struct ws_dfxml *x, const struct ws_dfxml_object *o)
+/* As tcpflow: microseconds, and none where they are 0. */
+static void time_attr(struct ws_dfxml *x, const char *name, int64_t ns)
 {
     char when[64];
+    int64_t us = ns % 1000000000 / 1000;
+    time_text(when, sizeof(when), ns, us ? 6 : 0);
+    attr(x, name, when);
+}
+
+static void flow(struct ws_dfxml *x, const struct ws_dfxml_object *o)
+{
     begin(x, "tcpflow");
-    time_text(when, sizeof(when), o->start_ns, 6);
-    attr(x, "startime", when);
-    time_text(when, sizeof(when), o->end_ns, 6);
-    attr(x, "endtime", when);
+    time_attr(x, "startime", o->start_ns);
+    time_attr(x, "endtime", o->end_ns);
     if (o->macs) {
         mac(x, "mac_daddr", o->mac_dst);
         mac(x, "mac_saddr", o->mac_src);

@@ -8,15 +8,26 @@
 
 #include "post/internal.h"
 
+/* Ranges of a stream that are told apart while it has holes; with more, the direction's end is not noticed. */
+#define RANGES_MAX 4u
+
 /* What the report tells of a direction beside the flow's own counts; in the flow's area. */
 struct post_dir {
+    struct {
+        int64_t from, to;
+    } range[RANGES_MAX]; /* bytes seen, apart from each other */
+    int64_t map_off;     /* stream offset of map_seq */
+    uint32_t map_seq, fin_seq;
+    uint8_t n_range, mapped, fin, over;
+    uint32_t after_packets; /* what came when the direction was over */
+    uint64_t after_bytes;
     int64_t pos;         /* where the segment before ended */
     int64_t end;         /* highest byte seen */
     int64_t part_ts_ns;  /* first packet of this part */
     int64_t ts_ns[2];    /* of the latest packet, and of the one before */
-    uint64_t cap_bytes;
-    uint64_t base_packets, base_bytes, base_cap_bytes; /* told with earlier parts */
-    uint32_t last_wire, last_cap;                      /* latest packet */
+    uint64_t cut_bytes; /* not captured */
+    uint64_t base_packets, base_bytes; /* told with earlier parts */
+    uint32_t last_wire, last_cut;      /* latest packet */
     uint32_t out_of_order, violations;
     uint8_t mac_src[6], mac_dst[6];
     uint8_t macs, parts, syn, pad;
@@ -118,23 +129,26 @@ static void add_detail(const struct post_sink *ps, struct ws_flow *flow, unsigne
     memcpy(o->mac_dst, d->mac_dst, 6);
     o->out_of_order = d->out_of_order;
     o->violations = d->violations;
-    o->captured_bytes = d->cap_bytes - WS_MIN(d->cap_bytes, d->base_cap_bytes);
-    o->bytes -= WS_MIN(o->bytes, d->base_bytes);
-    o->packets -= WS_MIN(o->packets, d->base_packets);
+    o->bytes -= WS_MIN(o->bytes, d->base_bytes + d->after_bytes);
+    o->packets -= WS_MIN(o->packets, d->base_packets + d->after_packets);
+    if (d->over)
+        o->end_ns = d->ts_ns[0];
     if (d->parts)
         o->start_ns = d->part_ts_ns;
     if (goes_on) { /* the latest packet begins the next part */
         o->packets -= o->packets > 0;
         o->bytes -= WS_MIN(o->bytes, d->last_wire);
-        o->captured_bytes -= WS_MIN(o->captured_bytes, d->last_cap);
         o->end_ns = d->ts_ns[1];
         d->base_packets += o->packets;
         d->base_bytes += o->bytes;
-        d->base_cap_bytes += o->captured_bytes;
+        o->captured_bytes = o->bytes - WS_MIN(o->bytes, d->cut_bytes - d->last_cut);
+        d->cut_bytes = d->last_cut;
         d->part_ts_ns = d->ts_ns[0];
         d->parts = 1;
         d->out_of_order = d->violations = 0;
     }
+    if (!goes_on)
+        o->captured_bytes = o->bytes - WS_MIN(o->bytes, d->cut_bytes);
     if (d->end > 0 && !d->parts && !s->has_file)
         s->length = (uint64_t)d->end;
 }
@@ -206,6 +220,37 @@ static void on_open(struct ws_sink *s, struct ws_flow *flow)
     w->flows_max = WS_MAX(w->flows_max, ++w->flows);
 }
 
+/* Whether all bytes up to the FIN have come. */
+static bool is_over(const struct post_dir *d)
+{
+    if (!d->fin || d->n_range > 1)
+        return false;
+    if (!d->mapped)
+        return true;
+    return d->n_range == 1 &&
+           d->range[0].to == d->map_off + (int32_t)(d->fin_seq - d->map_seq);
+}
+
+/* Adds the bytes of a segment to those seen. */
+static void note_range(struct post_dir *d, int64_t from, int64_t to)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < d->n_range; i++) {
+        if (d->range[i].to < from || d->range[i].from > to) {
+            d->range[n++] = d->range[i];
+        } else {
+            from = WS_MIN(from, d->range[i].from);
+            to = WS_MAX(to, d->range[i].to);
+        }
+    }
+    if (n < RANGES_MAX) {
+        d->range[n].from = from;
+        d->range[n].to = to;
+        n++;
+    }
+    d->n_range = (uint8_t)n;
+}
+
 static void on_packet(struct ws_sink *s, struct ws_flow *flow, const struct ws_packet *pkt)
 {
     struct post_sink *ps = (struct post_sink *)s;
@@ -218,9 +263,20 @@ static void on_packet(struct ws_sink *s, struct ws_flow *flow, const struct ws_p
         memcpy(d->mac_dst, pkt->mac_dst, 6);
         d->macs = memcmp(d->mac_src, none, 6) != 0 || memcmp(d->mac_dst, none, 6) != 0;
     }
-    d->cap_bytes += pkt->cap_len;
+    /* tcpflow's counts of a direction end with its FIN, when all bytes before it have come. */
+    if (d->over || is_over(d)) {
+        d->over = 1;
+        d->after_packets++;
+        d->after_bytes += pkt->wire_len;
+        return;
+    }
+    if (pkt->tcp_flags & WS_TCP_FIN && flow->key.proto == 6) {
+        d->fin = 1;
+        d->fin_seq = pkt->tcp_seq + pkt->payload_wire_len;
+    }
     d->last_wire = pkt->wire_len;
-    d->last_cap = pkt->cap_len;
+    d->last_cut = pkt->wire_len > pkt->cap_len ? pkt->wire_len - pkt->cap_len : 0;
+    d->cut_bytes += d->last_cut;
     d->ts_ns[1] = d->ts_ns[0];
     d->ts_ns[0] = pkt->ts_ns;
 }
@@ -241,6 +297,18 @@ static void on_segment(struct ws_sink *s, struct ws_flow *flow, unsigned dir, in
         d->violations++;
         return;
     }
+    if (d->over && d->n_range == 1 && off >= d->range[0].from && off + seg->len <= d->range[0].to)
+        return;
+    if (d->over) { /* bytes from before what was thought to be the begin */
+        d->over = d->fin = 0;
+        d->after_packets = 0;
+        d->after_bytes = 0;
+        d->ts_ns[0] = seg->meta.ts_ns;
+    }
+    note_range(d, off, off + seg->len);
+    d->map_off = off;
+    d->map_seq = seg->meta.seq + (seg->meta.flags & WS_TCP_SYN ? 1 : 0);
+    d->mapped = 1;
     d->out_of_order += off < d->pos;
     d->pos = off + seg->len;
     d->end = WS_MAX(d->end, d->pos);

@@ -219,7 +219,7 @@ int run_execute(struct run *r)
         fprintf(stderr, "wirespool: %s\n", err);
         return 3;
     }
-    if ((code = become_user(r)) || (code = post_start(r)) || (code = start_ports(r)))
+    if ((code = become_user(r)) || (code = start_ports(r)))
         return code;
     catch_signals();
     atomic_store(&signalled_engine, r->engine);
@@ -227,21 +227,22 @@ int run_execute(struct run *r)
     if (signals_seen)
         ws_engine_stop(r->engine);
     progress_init(&progress, r->o->quiet); /* threads that log use it */
-    if (ws_engine_start(r->engine, err, sizeof(err)) < 0) {
+    code = post_start(r);
+    if (!code && ws_engine_start(r->engine, err, sizeof(err)) < 0) {
         fprintf(stderr, "wirespool: %s\n", err);
         code = 3;
     }
     if (!code)
         watch(r, &progress);
     ws_engine_join(r->engine);
-    progress_end(&progress);
-    if (r->on_progress)
-        r->on_progress(r, true);
     atomic_store(&signalled_engine, NULL);
     stop_ports(r);
     ws_engine_counters(r->engine, &r->sum);
     post_finish(r);
     atomic_store(&signalled_post, NULL);
+    progress_end(&progress);
+    if (r->on_progress)
+        r->on_progress(r, true);
     ws_engine_gauges(r->engine, &g);
     r->damaged |= g.source_damaged;
     r->filter_unsupported = g.filter_unsupported;

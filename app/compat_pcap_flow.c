@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The front-end with pcap_flow's command line: its options become those of flows, extract and streams. */
+/* The front-end with pcap_flow's command line: its options become those of flows, extract and
+ * streams. */
 #include "app/compat_pcap_flow.h"
 
 #include <errno.h>
@@ -16,23 +17,24 @@
 #include "base/log.h"
 #include "ws_config.h"
 
-#define GB (UINT64_C(1) << 30)
+#define GB          (UINT64_C(1) << 30)
 #define PROGRESS_NS INT64_C(2000000000)
 
 /* Names of stream files, behind the prefix; later versions tell the device too. */
-#define NAME_FLOW "_%E->%e_%_A->%_B_%_6a->%_6b"
-#define NAME_DEVICE "_%I_%i"
+#define NAME_FLOW    "_%E->%e_%_A->%_B_%_6a->%_6b"
+#define NAME_DEVICE  "_%I_%i"
 #define TEMPLATE_MAX 1024u
-#define RANGE_MAX 32u
+#define RANGE_MAX    32u
 
-/* What one command line does: perhaps a pass that numbers flows, then a run for each kind of output. */
+/* What one command line does: perhaps a pass that numbers flows, then a run for each kind of
+ * output. */
 struct front {
     const struct pcap_flow_args *a;
-    struct options base;      /* what all runs have in common */
-    bool numbered;            /* the first pass was made, */
+    struct options base;         /* what all runs have in common */
+    bool numbered;               /* the first pass was made, */
     struct first_pass pcap, tcp; /* and what it chose; pcap holds the ordinals */
-    bool listed;              /* the table was printed */
-    bool dropped;             /* root was given up */
+    bool listed;                 /* the table was printed */
+    bool dropped;                /* root was given up */
     char spool[32];
 };
 
@@ -75,14 +77,16 @@ static void show_progress(struct run *r, bool end)
     ws_engine_counters(r->engine, &c);
     const int64_t day = INT64_C(86400000000000);
     int64_t clock = g.clock_ns == INT64_MIN ? 0 : g.clock_ns % day;
-    double part = end ? 100 : g.bytes_total ? (double)g.bytes_done * 100 / (double)g.bytes_total : 0;
+    double part = end             ? 100
+                  : g.bytes_total ? (double)g.bytes_done * 100 / (double)g.bytes_total
+                                  : 0;
     uint64_t bytes = ws_count_get(&c, WS_C_RX_WIRE_BYTES);
     double s = end ? (double)r->elapsed_ns / 1e9 : (double)(now - last_ns) / 1e9;
     fprintf(stderr, "[%s %.3f%%] Flows:%" PRIu64 " %.2fM Pkts %.3fGbps : %.2fGB Out:%.2fGB\n",
-            pcap_flow_time(time_text, clock < 0 ? clock + day : clock), part, ws_count_get(&c, WS_C_FLOW_DIRECTIONS),
-            (double)ws_count_get(&c, WS_C_RX_PACKETS) / 1e6,
-            s > 0 ? (double)(bytes - (end ? 0 : last_bytes)) * 8 / s / 1e9 : 0, (double)bytes / (double)GB,
-            (double)ws_count_get(&c, WS_C_WRITE_BYTES) / (double)GB);
+            pcap_flow_time(time_text, clock < 0 ? clock + day : clock), part,
+            ws_count_get(&c, WS_C_FLOW_DIRECTIONS), (double)ws_count_get(&c, WS_C_RX_PACKETS) / 1e6,
+            s > 0 ? (double)(bytes - (end ? 0 : last_bytes)) * 8 / s / 1e9 : 0,
+            (double)bytes / (double)GB, (double)ws_count_get(&c, WS_C_WRITE_BYTES) / (double)GB);
     last_ns = now;
     last_bytes = bytes;
     if (end)
@@ -95,7 +99,8 @@ static void print_sizes(const struct pcap_flow_args *a)
         struct stat st;
         bool from_stdin = strcmp(a->input.item[i], "-") == 0;
         uint64_t size = !from_stdin && stat(a->input.item[i], &st) == 0 ? (uint64_t)st.st_size : 0;
-        printf("[%30s] FileSize: %" PRIu64 "GB\n", from_stdin ? "stdin" : a->input.item[i], size / GB);
+        printf("[%30s] FileSize: %" PRIu64 "GB\n", from_stdin ? "stdin" : a->input.item[i],
+               size / GB);
     }
     fflush(stdout);
 }
@@ -139,7 +144,9 @@ static int plan_base(struct front *f)
     o->no_tunnels = o->no_vlan_key = true;
     o->key_device = !a->five_tuple;
     o->device_vlan = a->vlan;
-    o->trailer = a->metamako_double ? TRAILER_METAMAKO_DOUBLE : a->metamako ? TRAILER_METAMAKO : TRAILER_NONE;
+    o->trailer = a->metamako_double ? TRAILER_METAMAKO_DOUBLE
+                 : a->metamako      ? TRAILER_METAMAKO
+                                    : TRAILER_NONE;
     o->trailer_offset = a->metamako_offset;
     o->one_way = o->any_kind = true;
     o->overwrite = true;
@@ -152,7 +159,8 @@ static int plan_base(struct front *f)
 }
 
 /* Adds ranges of a protocol's ports to a list, in text that lasts as long as the front. */
-static int add_ranges(struct ws_opt_list *to, const struct ws_opt_list *from, const char *proto, char (*text)[RANGE_MAX])
+static int add_ranges(struct ws_opt_list *to, const struct ws_opt_list *from, const char *proto,
+                      char (*text)[RANGE_MAX])
 {
     for (unsigned i = 0; i < from->n; i++) {
         if (to->n == WS_OPT_LIST_MAX)
@@ -203,8 +211,10 @@ static int print_table(struct front *f, const struct flow_list *l)
     return f->a->no_display ? 0 : pcap_flow_table_print(l, &t);
 }
 
-/* One run of the engine for an output; the last one shows the table when no pass before has. chosen: FlowIDs, or NULL. */
-static int run_output(struct front *f, struct options *o, enum command cmd, const struct first_pass *chosen, bool last)
+/* One run of the engine for an output; the last one shows the table when no pass before has.
+ * chosen: FlowIDs, or NULL. */
+static int run_output(struct front *f, struct options *o, enum command cmd,
+                      const struct first_pass *chosen, bool last)
 {
     struct run r;
     struct flow_list l = {0};
@@ -229,8 +239,8 @@ static int run_output(struct front *f, struct options *o, enum command cmd, cons
         code = run_verdict(&r);
         uint64_t replaced = ws_count_get(&r.sum, WS_C_OUT_REPLACED);
         if (replaced)
-            fprintf(stderr, "wirespool pcap_flow: %" PRIu64 " file%s of earlier runs replaced\n", replaced,
-                    replaced == 1 ? "" : "s");
+            fprintf(stderr, "wirespool pcap_flow: %" PRIu64 " file%s of earlier runs replaced\n",
+                    replaced, replaced == 1 ? "" : "s");
         if (r.out.want_records) {
             int rc = flow_list_gather(&l, &r);
             if (!rc)
@@ -248,22 +258,24 @@ static int run_output(struct front *f, struct options *o, enum command cmd, cons
 }
 
 /* Finds the flows of FlowIDs. 0, or 1 when there is none of that number. */
-static int choose(struct first_pass *fp, const struct flow_list *l, const struct ws_opt_list *ids, const char *option,
-                  bool tcp)
+static int choose(struct first_pass *fp, const struct flow_list *l, const struct ws_opt_list *ids,
+                  const char *option, bool tcp)
 {
     for (unsigned i = 0; i < ids->n; i++) {
         uint64_t id = 0;
         ws_parse_u64(ids->item[i], &id);
         bool is_tcp = false;
         for (size_t k = 0; k < l->n && !is_tcp; k++)
-            is_tcp = (l->rec[k]->flow_id[0] == id || l->rec[k]->flow_id[1] == id) && l->rec[k]->key.proto == 6;
+            is_tcp = (l->rec[k]->flow_id[0] == id || l->rec[k]->flow_id[1] == id) &&
+                     l->rec[k]->key.proto == 6;
         if (!first_pass_choose(fp, l, id, true)) {
-            fprintf(stderr, "wirespool pcap_flow: --%s %s: no such FlowID, the input has %zu\n", option, ids->item[i],
-                    l->n_ordinal);
+            fprintf(stderr, "wirespool pcap_flow: --%s %s: no such FlowID, the input has %zu\n",
+                    option, ids->item[i], l->n_ordinal);
             return 1;
         }
         if (tcp && !is_tcp) {
-            fprintf(stderr, "wirespool pcap_flow: --%s %s: that flow is not TCP\n", option, ids->item[i]);
+            fprintf(stderr, "wirespool pcap_flow: --%s %s: that flow is not TCP\n", option,
+                    ids->item[i]);
             return 1;
         }
     }
@@ -287,7 +299,9 @@ static int number_flows(struct front *f)
         code = run_execute(&r);
     }
     if (!code && r.interrupted) {
-        fprintf(stderr, "wirespool pcap_flow: stopped while numbering flows, before anything was written\n");
+        fprintf(
+            stderr,
+            "wirespool pcap_flow: stopped while numbering flows, before anything was written\n");
         code = 1;
     }
     if (!code && ws_count_get(&r.sum, WS_C_FLOW_RECORDS_LOST)) {
@@ -360,11 +374,14 @@ static int extract_streams(struct front *f, bool tcp, const char *prefix, bool e
     bool headers = tcp ? a->tcp_header >= 0 : a->udp_header;
 
     bool device = !a->five_tuple && prefix != a->out;
-    snprintf(rest, sizeof(rest), "%s%s%s", exact ? "" : NAME_FLOW, device && !exact ? NAME_DEVICE : "",
-             a->output_pcap && !exact ? ".pcap" : "");
+    snprintf(rest, sizeof(rest), "%s%s%s", exact ? "" : NAME_FLOW,
+             device && !exact ? NAME_DEVICE : "", a->output_pcap && !exact ? ".pcap" : "");
     int code = plan_names(prefix, rest, dir, template);
     if (!code)
-        code = add_ranges(&o.port, (tcp ? a->tcp_all : a->udp_all) ? &all : tcp ? &a->extract_tcp_port : &a->extract_udp_port,
+        code = add_ranges(&o.port,
+                          (tcp ? a->tcp_all : a->udp_all) ? &all
+                          : tcp                           ? &a->extract_tcp_port
+                                                          : &a->extract_udp_port,
                           tcp ? "tcp," : "udp,", text);
     if (!code)
         code = plan_exclusions(&o, a);
@@ -378,14 +395,15 @@ static int extract_streams(struct front *f, bool tcp, const char *prefix, bool e
     o.udp_header = headers;
     o.empty_records = o.udp_header && tcp && a->tcp_header == 1; /* as that version writes them */
     o.separate = true;
-    o.format = a->output_pcap                 ? FORMAT_PCAP
+    o.format = a->output_pcap                         ? FORMAT_PCAP
                : headers && tcp && a->tcp_header == 1 ? FORMAT_HEADERS32
-               : headers                      ? FORMAT_HEADERS
-                                              : FORMAT_RAW;
+               : headers                              ? FORMAT_HEADERS
+                                                      : FORMAT_RAW;
     o.gaps_file = a->gaps_file || (headers && tcp);
     if (exact)
         o.workers = 1; /* which asks for no addresses in names */
-    fprintf(stderr, "writing %s to [%s%s]\n", tcp ? "TCP streams" : "UDP streams", prefix, exact ? "" : "_*");
+    fprintf(stderr, "writing %s to [%s%s]\n", tcp ? "TCP streams" : "UDP streams", prefix,
+            exact ? "" : "_*");
     return run_output(f, &o, CMD_STREAMS, tcp ? &f->tcp : NULL, last);
 }
 
@@ -402,17 +420,24 @@ static int run_all(struct front *f)
     bool pcap = a->extract.n || a->extract_ip.n || a->extract_port.n;
     bool tcp = a->extract_tcp.n || a->extract_tcp_port.n || a->tcp_all;
     bool udp = a->extract_udp_port.n || a->udp_all;
-    bool ids = a->extract.n || a->extract_tcp.n || (tcp && a->tcp_header >= 0) || (udp && a->udp_header);
+    bool ids =
+        a->extract.n || a->extract_tcp.n || (tcp && a->tcp_header >= 0) || (udp && a->udp_header);
     const char *dflt = a->from_stdin ? "stdin" : NULL; /* as pcap_flow names them */
     const char *pcap_path = a->out ? a->out : a->out_tcp ? a->out_tcp : a->out_udp;
     const char *tcp_prefix = a->out_tcp ? a->out_tcp : a->out ? a->out : dflt;
-    const char *udp_prefix = a->out_udp ? a->out_udp : a->out ? a->out : a->out_tcp ? a->out_tcp : dflt;
-    bool exact = tcp_prefix && tcp_prefix == a->out && a->extract_tcp.n == 1 && !a->extract_tcp_port.n && !a->tcp_all;
+    const char *udp_prefix = a->out_udp   ? a->out_udp
+                             : a->out     ? a->out
+                             : a->out_tcp ? a->out_tcp
+                                          : dflt;
+    bool exact = tcp_prefix && tcp_prefix == a->out && a->extract_tcp.n == 1 &&
+                 !a->extract_tcp_port.n && !a->tcp_all;
     char beside[TEMPLATE_MAX];
     int code = 0;
 
     if (pcap && !pcap_path)
-        return no_output(a->extract.n ? "--extract" : a->extract_ip.n ? "--extract-ip" : "--extract-port");
+        return no_output(a->extract.n      ? "--extract"
+                         : a->extract_ip.n ? "--extract-ip"
+                                           : "--extract-port");
     if (tcp && !tcp_prefix)
         return no_output("--extract-tcp");
     if (udp && !udp_prefix)
@@ -457,7 +482,8 @@ int compat_pcap_flow(int argc, char **argv)
     } else if ((code = pcap_flow_args_parse(a, argc, argv, &heap)) == 0) {
         f->a = a;
         if (a->help) {
-            printf("usage: wirespool pcap_flow FILE... [options]\n\nshow the flows of captures; extract packets and streams\n");
+            printf("usage: wirespool pcap_flow FILE... [options]\n\nshow the flows of captures; "
+                   "extract packets and streams\n");
             ws_opts_help(stdout, compat_pcap_flow_table, 1);
             printf("\n%s", manual_exit_codes);
         } else if (a->version) {

@@ -32,8 +32,10 @@ const char *pcap_flow_time(char *buf, int64_t ns)
 {
     uint64_t t = ns < 0 ? 0 - (uint64_t)ns : (uint64_t)ns, s = t / 1000000000;
     /* of a stamp the time of day, as pcap_flow: a duration of over a day begins anew likewise */
-    snprintf(buf, PCAP_FLOW_TIME, "%s%02" PRIu64 ":%02" PRIu64 ":%02" PRIu64 ".%03" PRIu64 ".%03" PRIu64 ".%03" PRIu64,
-             ns < 0 ? "-" : "", s / 3600 % 24, s / 60 % 60, s % 60, t / 1000000 % 1000, t / 1000 % 1000, t % 1000);
+    snprintf(buf, PCAP_FLOW_TIME,
+             "%s%02" PRIu64 ":%02" PRIu64 ":%02" PRIu64 ".%03" PRIu64 ".%03" PRIu64 ".%03" PRIu64,
+             ns < 0 ? "-" : "", s / 3600 % 24, s / 60 % 60, s % 60, t / 1000000 % 1000,
+             t / 1000 % 1000, t % 1000);
     return buf;
 }
 
@@ -86,10 +88,12 @@ static void print_row(const struct row *r, size_t rank, bool later)
     char a[80], b[80], m[2][18], n[2][32], t[3][PCAP_FLOW_TIME];
     int64_t lasted;
 
-    printf("%5zu FlowID: %8" PRIu64 " | %s  %s -> %s | %s -> %s | %6u -> %6u  |  %16s Pkts  %16s Bytes", rank, f->flow_id[d],
-           k->proto == 6 ? "TCP" : "UDP", mac(m[0], k->mac[d]), mac(m[1], k->mac[!d]),
-           address(a, sizeof(a), k->addr[d], k->ip_version), address(b, sizeof(b), k->addr[!d], k->ip_version),
-           k->port[d], k->port[!d], commas(n[0], f->packets[d]), commas(n[1], f->bytes[d]));
+    printf("%5zu FlowID: %8" PRIu64
+           " | %s  %s -> %s | %s -> %s | %6u -> %6u  |  %16s Pkts  %16s Bytes",
+           rank, f->flow_id[d], k->proto == 6 ? "TCP" : "UDP", mac(m[0], k->mac[d]),
+           mac(m[1], k->mac[!d]), address(a, sizeof(a), k->addr[d], k->ip_version),
+           address(b, sizeof(b), k->addr[!d], k->ip_version), k->port[d], k->port[!d],
+           commas(n[0], f->packets[d]), commas(n[1], f->bytes[d]));
     if (!later) {
         putchar('\n');
         return;
@@ -99,8 +103,8 @@ static void print_row(const struct row *r, size_t rank, bool later)
     printf("  |  %s -> %s : %s", pcap_flow_time(t[0], time_of_day(f->first_ts_ns[d])),
            pcap_flow_time(t[1], time_of_day(f->last_ts_ns[d])), pcap_flow_time(t[2], lasted));
     if (k->proto == 6)
-        printf(" |  Seq:%08" PRIx32 " PktTotal:%" PRIu64 " PktOOO:%" PRIu32 " PktDrop:%" PRIu32, f->begin_seq[d],
-               f->packets[d], f->late[d], f->gaps[d]);
+        printf(" |  Seq:%08" PRIx32 " PktTotal:%" PRIu64 " PktOOO:%" PRIu32 " PktDrop:%" PRIu32,
+               f->begin_seq[d], f->packets[d], f->late[d], f->gaps[d]);
     putchar('\n');
 }
 

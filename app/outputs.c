@@ -126,6 +126,13 @@ static int check_arrival(const struct run *r)
         return usage(r, "--strip", "is for --format raw, a file a direction");
     if (o->stream_max != WS_UNSET && o->format == FORMAT_PCAP)
         return usage(r, "--stream-max", "is for streams, not packets");
+    if (o->empty_records && o->format != FORMAT_HEADERS && o->format != FORMAT_HEADERS32)
+        return usage(r, "--empty-records", "is for --format headers or headers32");
+    if (o->order == ORDER_ARRIVAL && (o->per_tuple || o->size_min || o->udp_header))
+        return usage(r, "--order arrival",
+                     o->per_tuple ? "writes each connection to a file of its own: not with --per-tuple"
+                     : o->size_min ? "knows no sizes before the end: not with --size-min"
+                                   : "is about TCP: not with --udp-header");
     if (o->split_gap != WS_UNSET && o->order != ORDER_ARRIVAL)
         return usage(r, "--split-gap", "is for --order arrival");
     if (o->order != ORDER_ARRIVAL)

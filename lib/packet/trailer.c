@@ -10,7 +10,8 @@ enum {
     NEAR_S = 30 * 86400,
 };
 
-/* What stands at byte offset at, if the fields that are needed lie within the frame and make sense. */
+/* What stands at byte offset at, if the fields that are needed lie within the frame and make sense.
+ */
 static bool read_at(struct ws_trailer *t, const uint8_t *data, uint32_t cap_len, int64_t at)
 {
     if (at < 0 || at + TRAILER_LEN - FCS_LEN > (int64_t)cap_len)
@@ -53,7 +54,8 @@ bool ws_trailer_find(struct ws_trailer *t, const struct ws_trailer_config *cfg, 
         return true;
     /* A frame that came through one device only has but one. */
     struct ws_trailer first;
-    if ((read_at(&first, data, cap_len, at - (TRAILER_LEN - FCS_LEN)) && is_near(first.ts_ns, t->ts_ns)) ||
+    if ((read_at(&first, data, cap_len, at - (TRAILER_LEN - FCS_LEN)) &&
+         is_near(first.ts_ns, t->ts_ns)) ||
         (read_at(&first, data, cap_len, at - TRAILER_LEN) && is_near(first.ts_ns, t->ts_ns)))
         *t = first;
     return true;

@@ -581,6 +581,14 @@ class Usage(PcapFlow):
         self.one_line(self.front("/no/such.pcap", code=ENVIRONMENT), "/no/such.pcap")
         self.assertIn("--extract-tcp-port LO HI", self.front("--help").out)
 
+    def test_native(self):
+        """What the options do not go with is said."""
+        for words in (("--per-tuple", "--order", "arrival"), ("--per-tuple", "--idle-timeout", "5s"),
+                      ("--size-min", "5", "--order", "arrival"), ("--empty-records",), ("--trailer-offset", "x")):
+            result = run("streams", data("sample"), "-o", self.path("no"), *words, code=USAGE)
+            self.one_line(result, words[0] if "order" not in " ".join(words) else "--order arrival")
+        self.assertFalse(os.path.exists(self.path("no")))
+
     def test_cpu(self):
         self.front(data("sample"), "--cpu", "0")
         self.one_line(self.front(data("sample"), "--cpu", "1023", code=ENVIRONMENT), "--cpu")

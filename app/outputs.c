@@ -148,7 +148,7 @@ static int check_arrival(const struct run *r)
 static int check_stream_options(const struct run *r, const char *streams)
 {
     const struct options *o = r->o;
-    bool text = o->gaps == 2 || o->joined;
+    bool text = o->gaps == 2 || o->joined || merged_streams(r);
     if (o->joined && o->separate)
         return usage(r, "--joined", "and --separate are opposites");
     if (o->joined && o->format != FORMAT_RAW)

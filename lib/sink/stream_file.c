@@ -130,6 +130,24 @@ void ws_stream_close_file(struct stream_sink *ss, uint64_t id, uint64_t size, in
         ws_count(ss->base.counters, WS_C_OUT_CLOSES_LOST, 1);
 }
 
+uint64_t ws_stream_open_path(struct stream_sink *ss, const struct stream_file *f, size_t suffix_len)
+{
+    char counter[16];
+    unsigned flags = ss->cfg.file_flags | (suffix_len ? WS_FILE_ASIDE : 0);
+    size_t len = strlen(ss->path), n = 0;
+    if (f->counter) {
+        struct ws_text t;
+        ws_text_init(&t, counter, sizeof(counter));
+        ws_text_putc(&t, 'c');
+        ws_text_u64(&t, f->counter, 0, '0');
+        /* unless the template has it elsewhere */
+        if (len >= suffix_len + t.len &&
+            memcmp(ss->path + len - suffix_len - t.len, counter, t.len) == 0)
+            n = t.len;
+    }
+    return ws_channel_file_open(ss->cfg.channel, ss->path, flags | WS_FILE_COUNTER(n, suffix_len));
+}
+
 bool ws_stream_open_file(struct stream_sink *ss, struct ws_flow *flow, unsigned dir,
                          struct stream_file *f)
 {
@@ -144,7 +162,7 @@ bool ws_stream_open_file(struct stream_sink *ss, struct ws_flow *flow, unsigned 
     unsigned named_by = ss->joined ? flow->orig : dir;
     if (!ws_stream_make_path(ss, flow, named_by, f, ""))
         return false;
-    f->id = ws_channel_file_open(ss->cfg.channel, ss->path, ss->cfg.file_flags);
+    f->id = ws_stream_open_path(ss, f, 0);
     return f->id != 0;
 }
 
@@ -254,7 +272,7 @@ void ws_stream_sidecar_line(struct stream_sink *ss, struct ws_flow *flow, unsign
     if (!sc->id) {
         if (!ws_stream_make_path(ss, flow, dir, &ws_stream_area(ss, flow)->file[dir], ".gaps"))
             return;
-        sc->id = ws_channel_file_open(ss->cfg.channel, ss->path, ss->cfg.file_flags | WS_FILE_ASIDE);
+        sc->id = ws_stream_open_path(ss, &ws_stream_area(ss, flow)->file[dir], strlen(".gaps"));
     }
     ws_text_init(&t, buf, sizeof(buf));
     ws_chunk_gap_line(&t, off, len, cause);

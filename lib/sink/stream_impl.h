@@ -176,6 +176,10 @@ uint64_t ws_stream_flow_id(const struct stream_sink *ss, struct ws_flow *flow, u
 bool ws_stream_make_path(struct stream_sink *ss, struct ws_flow *flow, unsigned dir,
                          struct stream_file *f, const char *suffix);
 
+/* Opens the file of the path that ws_stream_make_path() made for f with a suffix of that length. 0: no block. */
+uint64_t ws_stream_open_path(struct stream_sink *ss, const struct stream_file *f,
+                             size_t suffix_len);
+
 /* Opens the file unless it is open. False: no block free now, or no usable name. */
 bool ws_stream_open_file(struct stream_sink *ss, struct ws_flow *flow, unsigned dir,
                          struct stream_file *f);

@@ -50,7 +50,7 @@ static void findx_line(struct stream_sink *ss, struct ws_flow *flow, unsigned di
     ws_text_u64(&t, len, 0, '0');
     ws_text_putc(&t, '\n');
     if (!sc->id && ws_stream_make_path(ss, flow, dir, f, ".findx"))
-        sc->id = ws_channel_file_open(ss->cfg.channel, ss->path, ss->cfg.file_flags | WS_FILE_ASIDE);
+        sc->id = ws_stream_open_path(ss, f, strlen(".findx"));
     struct ws_bytes piece = {buf, t.len};
     if (sc->id && ws_channel_file_write(ss->cfg.channel, sc->id, sc->pos, &piece, 1) == 0)
         sc->pos += t.len;

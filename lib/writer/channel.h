@@ -25,6 +25,12 @@ enum ws_file_flag {
     WS_FILE_ASIDE = 2, /* lies beside a stream file (gaps, metadata, index): on_opened() is not told */
 };
 
+/* For outputs with WS_EXISTS_COUNT, in flags: the last suffix_len bytes of the path are a suffix (.findx), and the
+ * counter_len before those the counter of the name (c12; 0 = it has none yet). A name that is taken gets the next free
+ * counter in that place; without this one is put behind it. */
+#define WS_FILE_COUNTER(counter_len, suffix_len)                                                   \
+    (((unsigned)(counter_len) & 255) << 8 | ((unsigned)(suffix_len) & 255) << 16)
+
 /* A piece of bytes to copy. */
 struct ws_bytes {
     const void *data;

@@ -101,7 +101,10 @@ struct ws_wfile {
     uint64_t id;
     bool inflight; /* a write is; never two */
     bool flush;    /* the pending extents follow it */
-    uint32_t name_count; /* c1, c2, ... appended to the name; 0 = none */
+    uint32_t name_count; /* how far the counter of the name was moved on; 0: the name is as given */
+    uint32_t name_first; /* the counter as given, 0 = none, */
+    uint16_t name_stem;  /* and where in path it is to stand, */
+    char suffix[16];     /* with this behind it */
     int fd;
     int error; /* first error of this file */
     bool part, aside, created, dead, closing;

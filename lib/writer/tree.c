@@ -16,8 +16,8 @@
 #include <unistd.h>
 
 #define PART_SUFFIX ".part"
-/* Room behind a path for c65535 and .part. */
-#define NAME_SPARE 16u
+/* Room behind a path for a counter and .part. */
+#define NAME_SPARE 32u
 
 static void file_advance(struct ws_wfile *f);
 
@@ -54,14 +54,31 @@ static void lru_touch(struct ws_writer *w, struct ws_wfile *f)
     }
 }
 
-/* The name that is on disk while the file is written; counter and suffix are put behind path. */
+/* Where the counter of a name stands and what it is (WS_FILE_COUNTER). */
+static void parse_counter(struct ws_wfile *f, uint64_t flags)
+{
+    const size_t digits_max = 9; /* with WS_NAME_TRIES more it still is a uint32_t */
+    size_t suffix = flags >> 16 & 255, counter = flags >> 8 & 255;
+    f->name_stem = (uint16_t)f->path_len;
+    if (suffix >= sizeof(f->suffix) || suffix + counter > f->path_len)
+        return;
+    memcpy(f->suffix, f->path + f->path_len - suffix, suffix);
+    f->name_stem = (uint16_t)(f->path_len - suffix);
+    if (counter < 2 || counter - 1 > digits_max)
+        return;
+    f->name_stem = (uint16_t)(f->name_stem - counter);
+    f->name_first = (uint32_t)strtoul(f->path + f->name_stem + 1, NULL, 10);
+}
+
+/* The name that is on disk while the file is written. */
 static const char *disk_name(struct ws_wfile *f, bool part)
 {
-    char *end = f->path + f->path_len;
-    int n = 0;
+    const size_t max = f->path_len + NAME_SPARE;
+    size_t len = f->path_len;
     if (f->name_count)
-        n = snprintf(end, NAME_SPARE, "c%u", f->name_count);
-    snprintf(end + n, NAME_SPARE - (size_t)n, "%s", part ? PART_SUFFIX : "");
+        len = f->name_stem + (size_t)snprintf(f->path + f->name_stem, max - f->name_stem, "c%u%s",
+                                              f->name_first + f->name_count, f->suffix);
+    snprintf(f->path + len, max - len, "%s", part ? PART_SUFFIX : "");
     return f->path;
 }
 
@@ -453,6 +470,7 @@ static void op_open(struct ws_channel *ch, const struct ws_op *op, const char *p
             .aside = op->off & WS_FILE_ASIDE};
         memcpy(f->path, path, op->len);
         f->path[op->len] = '\0';
+        parse_counter(f, op->off);
         rc = ws_idmap_put(&ch->files, op->id, f);
     }
     if (rc) {

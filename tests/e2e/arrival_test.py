@@ -146,6 +146,12 @@ class Files(e2e.Case):
         for _ in range(2):
             run("streams", path, "-o", out, "-q", "--number-existing", *ARRIVAL)
         self.assertEqual(sorted(os.listdir(out)), [NAME, NAME + "c1", NAME + "c2"])
+        # counters of this run and of those before are one series, also of what lies beside the files
+        path = self.capture(frame(seq=99, flags=build.SYN), frame(b"ab", 100), frame(b"cd", 10 << 20))
+        out = self.path("series")
+        for _ in range(2):
+            run("streams", path, "-o", out, "-q", "--number-existing", *ARRIVAL, "--split-gap", "1M", "--findx")
+        self.assertEqual(sorted(os.listdir(out)), sorted(NAME + c + x for c in ("", "c1", "c2", "c3") for x in ("", ".findx")))
 
     def test_usage(self):
         for words in (["--split-gap", "1"], ["--format", "json", *ARRIVAL], ["--gaps-file", *ARRIVAL],

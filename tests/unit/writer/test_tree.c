@@ -332,6 +332,42 @@ static void write_one(struct ws_channel *ch, const char *name, unsigned flags, c
     assert_int_equal(ws_channel_file_close(ch, id, UINT64_MAX, INT64_MIN, 0), 0);
 }
 
+/* The next free counter in the place of the name's own, before a suffix. */
+static void test_exists_counters(void **state)
+{
+    static const struct {
+        const char *path;
+        unsigned counter_len, suffix_len;
+        const char *want;
+    } cases[] = {
+        {"a", 0, 0, "ac2"},           {"ac1", 2, 0, "ac3"},          {"ac2", 2, 0, "ac4"},
+        {"a.gaps", 0, 5, "ac1.gaps"}, {"ac9.gaps", 2, 5, "ac10.gaps"}, {"::c1", 0, 0, "::c1c1"},
+        {"n", 0, 0, "n"},
+    };
+    static const char *const there[] = {"a", "ac1", "a.gaps", "ac9.gaps", "::c1"};
+    struct bed b;
+    (void)state;
+    start(&b, (struct ws_writer_config){0},
+          (struct ws_output_config){.may_wait = true, .exists = WS_EXISTS_COUNT});
+    for (size_t i = 0; i < WS_ARRAY_SIZE(there); i++) {
+        char path[32];
+        snprintf(path, sizeof(path), "out/%s", there[i]);
+        touch(bed_path(&b, path), "old");
+    }
+    struct ws_channel *ch = ws_output_channel(b.out, 0);
+    for (size_t i = 0; i < WS_ARRAY_SIZE(cases); i++)
+        write_one(ch, cases[i].path, WS_FILE_COUNTER(cases[i].counter_len, cases[i].suffix_len),
+                  cases[i].path);
+    finish(&b, ch);
+    for (size_t i = 0; i < WS_ARRAY_SIZE(cases); i++) {
+        char path[32];
+        snprintf(path, sizeof(path), "out/%s", cases[i].want);
+        bed_expect(bed_path(&b, path), cases[i].path, strlen(cases[i].path));
+    }
+    assert_int_equal(bed_count(&b, WS_C_WRITE_ERRORS), 0);
+    bed_fini(&b);
+}
+
 static void test_exists(void **state)
 {
     static const enum ws_exists how[] = {WS_EXISTS_REFUSE, WS_EXISTS_TRUNCATE, WS_EXISTS_COUNT};
@@ -543,14 +579,14 @@ int main(void)
         cmocka_unit_test(test_small_holes),   cmocka_unit_test(test_small_holes_over_data),
         cmocka_unit_test(test_random),        cmocka_unit_test(test_short_writes),
         cmocka_unit_test(test_gather),        cmocka_unit_test(test_flush_by_age),
-        cmocka_unit_test(test_lru),           cmocka_unit_test(test_exists),
+        cmocka_unit_test(test_lru),           cmocka_unit_test(test_exists), cmocka_unit_test(test_exists_counters),
         cmocka_unit_test(test_discard), cmocka_unit_test(test_hostile_names), cmocka_unit_test(test_unknown_id),
         cmocka_unit_test(test_no_wait),       cmocka_unit_test(test_bad_config),
     };
     const struct CMUnitTest uring[] = {
         cmocka_unit_test(test_small_files), cmocka_unit_test(test_offsets_and_size),
         cmocka_unit_test(test_random),      cmocka_unit_test(test_gather),
-        cmocka_unit_test(test_lru),         cmocka_unit_test(test_exists),
+        cmocka_unit_test(test_lru),         cmocka_unit_test(test_exists), cmocka_unit_test(test_exists_counters),
         cmocka_unit_test(test_no_wait),
     };
     int rc = cmocka_run_group_tests(plain, NULL, NULL);

@@ -6,6 +6,7 @@
 
 #include "app/commands.h"
 #include "app/flowlist.h"
+#include "app/ssids.h"
 
 int cmd_extract(struct options *o)
 {
@@ -38,6 +39,8 @@ int cmd_extract(struct options *o)
                     ",\"bytes_written\":%" PRIu64 "}\n",
                     ws_count_get(&r.sum, WS_C_RX_PACKETS), run_written(&r, WS_C_OUT_PACKETS, WS_C_WRITE_LOST_PACKETS),
                     run_written(&r, WS_C_OUT_PACKET_BYTES, WS_C_WRITE_LOST_BYTES));
+        int listed = ssids_print(&r);
+        code = WS_MAX(code, listed);
     }
     run_fini(&r);
     first_pass_free(&fp);

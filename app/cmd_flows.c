@@ -7,6 +7,7 @@
 
 #include "app/commands.h"
 #include "app/flowlist.h"
+#include "app/ssids.h"
 
 enum { SORT_BYTES, SORT_PACKETS, SORT_START, SORT_DURATION, SORT_ID };
 
@@ -188,6 +189,8 @@ int cmd_flows(struct options *o)
         code = flow_list_gather(&l, &r);
         if (!code)
             print_flows(&r, &l);
+        int listed = ssids_print(&r);
+        code = WS_MAX(code, listed);
         code = WS_MAX(code, verdict);
     }
     flow_list_free(&l);

@@ -6,6 +6,7 @@
 
 #include "app/commands.h"
 #include "app/run.h"
+#include "app/ssids.h"
 
 static void print_summary(const struct run *r)
 {
@@ -60,6 +61,8 @@ static int run_live(struct options *o, enum command cmd, const char *name)
                    r.drops_unknown ? "true" : "false",
                    run_written(&r, WS_C_OUT_PACKETS, WS_C_WRITE_LOST_PACKETS),
                    ws_count_get(&r.sum, WS_C_OUT_STREAM_BYTES));
+        int listed = ssids_print(&r);
+        code = WS_MAX(code, listed);
     }
     run_fini(&r);
     return code;

@@ -6,6 +6,7 @@
 
 #include "app/commands.h"
 #include "app/flowlist.h"
+#include "app/ssids.h"
 
 /* Whether the output shows FlowIDs before the input was read to its end: then it is read twice. */
 static bool ids_at_first_packet(const struct options *o)
@@ -97,6 +98,8 @@ int cmd_streams(struct options *o)
                 rc = stream_report_print(&r, &l);
             code = WS_MAX(code, rc);
         }
+        int listed = ssids_print(&r);
+        code = WS_MAX(code, listed);
     }
     flow_list_free(&l);
     run_fini(&r);

@@ -136,6 +136,7 @@ int first_pass_run(struct first_pass *fp, const struct options *o)
     all.stats_json = NULL;
     all.json = all.csv = false;
     all.out = all.chart = NULL;
+    all.ssids = false;
     all.user = all.chroot = NULL;
     all.rest = NULL;
     code = run_init(&r, &all, CMD_FLOWS, "flows");

@@ -17,6 +17,7 @@
 #include "app/plan.h"
 #include "app/post.h"
 #include "app/run.h"
+#include "app/ssids.h"
 #include "format/name.h"
 #include "sink/pcap.h"
 #include "sink/stream.h"
@@ -720,6 +721,10 @@ int outputs_make_sinks(void *user, unsigned worker, struct ws_sink **out)
     }
     if (rc == 0 && r->out.console) {
         rc = console_make_sink(r, worker, &out[n]);
+        n += rc == 0;
+    }
+    if (rc == 0 && r->o->ssids) {
+        rc = ssids_make_sink(r, worker, &out[n]);
         n += rc == 0;
     }
     if (rc == 0 && r->out.want_records) {

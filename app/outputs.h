@@ -21,6 +21,7 @@ struct outputs {
     struct ws_output *console;
     struct ws_output *metadata; /* a directory of its own, when streams go to standard output */
     struct chart chart;
+    struct ws_sink *ssids[WS_WORKERS_MAX]; /* destroyed with the engine */
     bool pcap_rotates, pcapng;
     unsigned n_output;
     const char *dir;        /* made by us: handed to -U's user */

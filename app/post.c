@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "app/run.h"
+#include "app/ssids.h"
 #include "post/post.h"
 #include "ws_config.h"
 
@@ -218,7 +219,10 @@ void post_finish(struct run *r)
     if (!r->post)
         return;
     ws_post_totals(r->post, &tail);
+    char *ssids = ssids_xml(r);
+    tail.ssids = ssids;
     r->report_failed = ws_post_finish(r->post, &tail) < 0;
+    free(ssids);
     ws_counters_add(&r->sum, ws_post_counters(r->post));
 }
 

@@ -135,6 +135,9 @@
     X(HOLE_BYTES_SKIPPED, "hole_bytes_skipped", "bytes", "gaps left out of stream files instead of written as holes") \
     X(CHART_ADDRESSES_FULL, "chart_addresses_full", "times", "the chart's addresses were too many: its counts by address are lower bounds") \
     X(CHART_PORTS_FULL, "chart_ports_full", "times", "a moment of the chart had too many ports: its counts by port are lower bounds") \
+    X(BEACONS_BAD, "beacons_bad", "frames", "beacons and probe responses that were cut or invalid (--ssids)") \
+    X(BEACONS_BAD_FCS, "beacons_bad_fcs", "frames", "beacons and probe responses with a wrong check sequence (--ssids)") \
+    X(SSIDS_FULL, "ssids_full", "frames", "beacons and probe responses of networks beyond the table of --ssids") \
     X(WRITE_BYTES, "write_bytes", "bytes", "bytes that reached files")                             \
     X(WRITE_CALLS, "write_calls", "calls", "write system calls or submissions")                    \
     X(WRITE_ERRORS, "write_errors", "errors", "failed opens, writes, closes and renames")          \

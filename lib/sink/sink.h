@@ -12,7 +12,7 @@
 /* In data() of a UDP datagram, the 8 bytes before data are its header. */
 
 /* Sinks of one worker at most. */
-#define WS_SINKS_MAX 8u
+#define WS_SINKS_MAX 16u
 
 /* Events that a sink needs; the flow stage skips the rest. */
 enum ws_sink_need {

@@ -39,6 +39,12 @@ int chart_check(const struct run *r)
     return 0;
 }
 
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
 int chart_open(struct run *r)
 {
     struct chart *c = &r->out.chart;
@@ -48,6 +54,9 @@ int chart_open(struct run *r)
         c->part = NULL;
         return complain(r, "out of memory", 3);
     }
+    const char *name;
+    int dir_fd = ws_path_parent(c->part, &name);
+    c->dir_fd = dir_fd < 0 ? 0 : dir_fd;
     c->fd = open(c->part, O_WRONLY | O_CREAT | O_CLOEXEC | (r->o->overwrite ? O_TRUNC | O_NOFOLLOW : O_EXCL), 0666);
     if (c->fd >= 0)
         return 0;
@@ -141,7 +150,7 @@ int chart_finish(struct run *r)
         c->fd = 0;
     }
     if (rc == 0)
-        rc = ws_path_rename(AT_FDCWD, c->part, r->o->chart, r->o->overwrite);
+        rc = ws_path_rename(c->dir_fd, base_name(c->part), base_name(r->o->chart), r->o->overwrite);
     if (rc < 0)
         return complain(r, strerror(-rc), 3);
     free(c->part);
@@ -154,7 +163,9 @@ void chart_fini(struct chart *c)
     if (c->fd)
         close(c->fd);
     if (c->part)
-        unlink(c->part);
+        unlinkat(c->dir_fd, base_name(c->part), 0);
+    if (c->dir_fd)
+        close(c->dir_fd);
     free(c->part);
     memset(c, 0, sizeof(*c));
 }

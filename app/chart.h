@@ -13,6 +13,7 @@ struct chart {
     struct ws_sink *sink[64]; /* a worker each: their counts; destroyed with the engine */
     char *part;               /* FILE.part, while it is there; heap */
     int fd;                   /* of it; 0: none */
+    int dir_fd;               /* where it lies; 0: none */
 };
 
 /* Refuses what cannot work, before anything is opened. 0 or exit code. */

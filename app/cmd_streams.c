@@ -34,6 +34,8 @@ static void print_summary(const struct run *r)
         gaps += r->out.report[w].gaps;
         gap_bytes += r->out.report[w].gap_bytes;
     }
+    if (!r->o->out && r->o->console < 0)
+        return;
     if (!r->o->out || strcmp(r->o->out, "-") == 0) {
         fprintf(stderr, "%" PRIu64 " stream bytes written to %s\n",
                 run_written(r, WS_C_OUT_STREAM_BYTES, WS_C_WRITE_LOST_BYTES),

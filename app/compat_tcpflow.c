@@ -4,9 +4,12 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "app/commands.h"
 #include "app/compat_tcpflow_args.h"
@@ -37,6 +40,7 @@ struct tcpflow {
     struct tcpflow_args a;
     struct options o;
     char pcap_template[WS_NAME_TEMPLATE_MAX + 16];
+    char report[4096], chart[4096], python[4096];
 };
 
 static int refuse(const char *text)
@@ -159,10 +163,93 @@ static int refuse_missing(const struct tcpflow_args *a)
 {
     if (a->console || a->lock || a->color || a->hex)
         return refuse("-c and -C are not supported yet");
-    if (a->scan[SCAN_HTTP] || a->scan[SCAN_MD5] || a->scan[SCAN_NETVIZ] || a->scan[SCAN_WIFIVIZ] || a->scan[SCAN_PYTHON] ||
-        a->md5 || a->no_files || a->report || !a->scan[SCAN_TCPDEMUX])
-        return refuse("scanners and reports are not supported yet");
     return 0;
+}
+
+static int take_fd(const char *name, const char *text, uint64_t *fd)
+{
+    if (!text || strcmp(text, "-1") == 0)
+        return 0;
+    if (ws_parse_u64(text, fd) == 0 && *fd <= INT32_MAX)
+        return 0;
+    fprintf(stderr, "tcpflow: -S %s: '%s' is not a file descriptor\n", name, text);
+    return 2;
+}
+
+static const char *outdir(const struct tcpflow *t)
+{
+    return t->a.outdir ? t->a.outdir : ".";
+}
+
+/* Whether stream files are written. */
+static bool writes_files(const struct tcpflow_args *a)
+{
+    return a->scan[SCAN_TCPDEMUX] && !a->no_files && !a->console;
+}
+
+/* What is done with finished files, and told of all flows. */
+static int set_scanners(struct tcpflow *t)
+{
+    const struct tcpflow_args *a = &t->a;
+    struct options *o = &t->o;
+    bool files = writes_files(a);
+    int code;
+    if (a->enable_report && a->report) {
+        o->report = a->report;
+    } else if (a->enable_report && !a->console) {
+        snprintf(t->report, sizeof(t->report), "%s/report.xml", outdir(t));
+        o->report = t->report;
+    }
+    o->dfxml = a->dfxml_strict;
+    if (a->scan[SCAN_NETVIZ]) {
+        snprintf(t->chart, sizeof(t->chart), "%s/report.pdf", outdir(t));
+        o->chart = t->chart;
+    }
+    if (a->netviz_histogram_size &&
+        (ws_parse_u64(a->netviz_histogram_size, &o->chart_addresses) < 0 || !o->chart_addresses))
+        return refuse("-S netviz_histogram_size: not a number from 1");
+    if (!files)
+        return 0;
+    o->md5 = a->scan[SCAN_MD5] || a->md5;
+    o->http = a->scan[SCAN_HTTP] && !a->pcap;
+    o->http_raw = o->http && a->no_inflate;
+    o->http_names = a->http_old_names;
+    o->on_close = a->tcp_cmd && *a->tcp_cmd ? a->tcp_cmd : NULL;
+    o->http_command = o->http && a->http_cmd && *a->http_cmd ? a->http_cmd : NULL;
+    if ((code = take_fd("tcp_alert_fd", a->tcp_alert_fd, &o->alert_fd)) ||
+        (code = take_fd("http_alert_fd", o->http ? a->http_alert_fd : NULL, &o->http_alert_fd)))
+        return code;
+    if (a->scan[SCAN_PYTHON]) {
+        int n = snprintf(t->python, sizeof(t->python), "%s:%s:%s", a->py_path, a->py_module, a->py_function);
+        if (n < 0 || (size_t)n >= sizeof(t->python))
+            return refuse("-S py_path: too long");
+        o->python = t->python;
+    }
+    return 0;
+}
+
+/* The report and the picture lie among the files, or where files would lie: the directory must be there first. */
+static int make_outdir(const struct tcpflow *t)
+{
+    char path[4096];
+    int n = snprintf(path, sizeof(path), "%s", outdir(t));
+    if (!(t->o.report == t->report || t->o.chart) || (n > 0 && (size_t)n >= sizeof(path)))
+        return 0;
+    for (char *slash = path; *slash; slash++) {
+        if (*slash != '/' || slash == path)
+            continue;
+        *slash = '\0';
+        mkdir(path, 0777);
+        *slash = '/';
+    }
+    struct passwd *pw = t->a.user ? getpwnam(t->a.user) : NULL;
+    int rc = mkdir(path, 0777);
+    if (rc == 0 && pw && chown(path, pw->pw_uid, pw->pw_gid) < 0)
+        rc = -1;
+    if (rc == 0 || errno == EEXIST)
+        return 0;
+    fprintf(stderr, "tcpflow: %s: %s\n", path, strerror(errno));
+    return 3;
 }
 
 static int translate(struct tcpflow *t)
@@ -170,6 +257,8 @@ static int translate(struct tcpflow *t)
     int code = take_filter(t);
     if (!code)
         code = refuse_missing(&t->a);
+    if (!code)
+        code = set_scanners(t);
     if (!code)
         set_common(t);
     return code;
@@ -182,7 +271,7 @@ static int run_files(struct tcpflow *t)
     o->n_files = (unsigned)t->a.read.n;
     o->resume_files = t->a.more.item;
     o->n_resume_files = (unsigned)t->a.more.n;
-    o->out = t->a.outdir ? t->a.outdir : ".";
+    o->out = writes_files(&t->a) ? outdir(t) : NULL;
     return cmd_streams(o);
 }
 
@@ -191,7 +280,7 @@ static int run_live(struct tcpflow *t)
     struct options *o = &t->o;
     o->iface.item[o->iface.n++] = t->a.iface; /* NULL: libpcap's first */
     o->no_promiscuous = t->a.no_promiscuous;
-    o->streams = t->a.outdir ? t->a.outdir : ".";
+    o->streams = writes_files(&t->a) ? outdir(t) : NULL;
     return cmd_capture(o);
 }
 
@@ -210,7 +299,9 @@ int compat_tcpflow(int argc, char **argv)
         print_scanners();
     } else if (!(code = translate(&t))) {
         ws_log_level = t.a.debug == 0 ? WS_LOG_ERROR : t.a.debug >= 10 ? WS_LOG_DEBUG : WS_LOG_WARN;
-        code = t.a.read.n + t.a.more.n ? run_files(&t) : run_live(&t);
+        code = make_outdir(&t);
+        if (!code)
+            code = t.a.read.n + t.a.more.n ? run_files(&t) : run_live(&t);
     }
     options_free(&t.o);
     tcpflow_args_free(&t.a);

@@ -214,11 +214,14 @@ static int take_scanner(struct tcpflow_args *a, char letter, const char *name, c
     if (found < 0 && !all)
         return refuse(err, len, "-%c: there is no scanner '%s': http, md5, netviz, python, tcpdemux, wifiviz%s", letter,
                       name, letter == 'E' ? "" : ", or all");
+    bool on = letter != 'x';
+    if (all)
+        a->python_if_set = on;
     for (int i = 0; i < SCANNERS; i++) {
-        if (letter == 'E')
-            a->scan[i] = all || i == found;
-        else if (all || i == found)
-            a->scan[i] = letter == 'e';
+        if (i == found || (all && (i != SCAN_PYTHON || !on)))
+            a->scan[i] = on;
+        else if (letter == 'E')
+            a->scan[i] = false;
     }
     return 0;
 }
@@ -294,7 +297,9 @@ static int take_flag(struct tcpflow_args *a, char letter)
     switch (letter) {
     case 'a':
         for (int i = 0; i < SCANNERS; i++)
-            a->scan[i] |= i != SCAN_PYTHON || a->py_module;
+            if (i != SCAN_PYTHON)
+                a->scan[i] = true;
+        a->python_if_set = true;
         break;
     case 'l': a->list_files = true; break;
     case 'p': a->no_promiscuous = true; break;
@@ -440,8 +445,10 @@ int tcpflow_args_parse(struct tcpflow_args *a, int argc, char **argv)
     a->enable_report = true;
     int rc = ws_opts_getopt(tcpflow_options, 1, argc, argv, take, a, &rest, err, sizeof(err));
     if (!rc && !a->help && !a->version && !a->show_scanners &&
-        !(rc = take_words(a, argc - rest, argv + rest, err, sizeof(err))))
+        !(rc = take_words(a, argc - rest, argv + rest, err, sizeof(err)))) {
+        a->scan[SCAN_PYTHON] |= a->python_if_set && a->py_module;
         rc = check(a, err, sizeof(err));
+    }
     if (!rc)
         return 0;
     fprintf(stderr, "tcpflow: %s\n", err);

@@ -35,6 +35,7 @@ struct tcpflow_args {
     bool show_scanners, version;
     unsigned help;
     bool scan[SCANNERS];
+    bool python_if_set; /* all scanners were asked for: python when -S says which function */
     /* -S */
     bool enable_report, dfxml_strict, http_old_names;
     const char *tdelta, *http_cmd, *tcp_cmd, *http_alert_fd, *tcp_alert_fd;

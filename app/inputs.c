@@ -69,6 +69,7 @@ static unsigned gather_paths(struct run *r, unsigned *n_continue)
     for (size_t i = 0; r->paths && i < WS_ARRAY_SIZE(part); i++)
         for (unsigned k = 0; k < part[i].n; k++)
             r->paths[n++] = part[i].item[k];
+    r->n_paths = n;
     return n;
 }
 

@@ -185,13 +185,20 @@ static int check_paths(const struct run *r, const char *pcap, const char *stream
     return 0;
 }
 
+/* Whether `streams` is asked for something besides streams, so that no directory for them need be given. */
+static bool other_output(const struct run *r)
+{
+    const struct options *o = r->o;
+    return r->cmd == CMD_STREAMS && (o->rest || o->report || o->chart);
+}
+
 int outputs_count(struct run *r)
 {
     struct outputs *o = &r->out;
     const char *pcap = pcap_path(r), *streams = streams_path(r);
     const char *flows = r->cmd & CMD_LIVE ? r->o->flows_out : NULL;
 
-    if ((r->cmd & (CMD_EXTRACT | CMD_STREAMS)) && !r->o->out && !console_only(r->o, r->cmd)) {
+    if ((r->cmd & (CMD_EXTRACT | CMD_STREAMS)) && !r->o->out && !console_only(r->o, r->cmd) && !other_output(r)) {
         fprintf(stderr, "wirespool %s: give -o %s\n", r->name,
                 r->cmd == CMD_EXTRACT ? "FILE" : "DIR");
         return 2;

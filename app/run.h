@@ -32,6 +32,7 @@ struct run {
     unsigned n_iface;
     void (*file_begins)(void *user, const char *path); /* as of struct ws_file_config; NULL: not told */
     const char **paths;         /* of the input files, or NULL */
+    unsigned n_paths;
     char *scratch;              /* directory of unpacked replay inputs, or NULL */
     struct ws_source *describer; /* source whose interface table may grow */
     struct ws_counters sum;     /* after the run */

@@ -467,7 +467,9 @@ static int open_report(struct ws_post *p, char *err, size_t err_len)
         p->report_part = NULL;
         return -ENOMEM;
     }
-    p->report_fd = open(p->report_part, flags, 0666);
+    const char *name;
+    p->report_dir = ws_path_parent(p->report_part, &name);
+    p->report_fd = p->report_dir < 0 ? -1 : open(p->report_part, flags, 0666);
     if (p->report_fd < 0) {
         int rc = -errno;
         snprintf(err, err_len, "%s: %s", p->report_part, strerror(-rc));
@@ -587,13 +589,9 @@ static int commit_report(struct ws_post *p)
 {
     if (!p->report_part)
         return 0;
-    if (p->cfg.report_replace)
-        return rename(p->report_part, p->cfg.report) == 0 ? 0 : -errno;
-    if (renameat2(AT_FDCWD, p->report_part, AT_FDCWD, p->cfg.report, RENAME_NOREPLACE) == 0)
-        return 0;
-    if (errno != EINVAL && errno != ENOSYS)
-        return -errno;
-    return rename(p->report_part, p->cfg.report) == 0 ? 0 : -errno;
+    const char *from = strrchr(p->report_part, '/'), *to = strrchr(p->cfg.report, '/');
+    return ws_path_rename(p->report_dir, from ? from + 1 : p->report_part, to ? to + 1 : p->cfg.report,
+                          p->cfg.report_replace);
 }
 
 static int finish_report(struct ws_post *p, const struct ws_dfxml_tail *tail)
@@ -676,6 +674,8 @@ void ws_post_destroy(struct ws_post *p)
     for (size_t i = 0; i < p->n_kept; i++)
         free(p->kept[i].text);
     free(p->kept);
+    if (p->report_part && p->report_dir >= 0)
+        close(p->report_dir);
     free(p->report_part);
     free(p->buf);
     if (p->dirfd >= 0)

@@ -279,6 +279,9 @@ static int open_path(struct ws_output *o)
         return -ENOMEM;
     }
     o->regular = true;
+    const char *name;
+    if (o->dirfd < 0 && (o->dirfd = ws_path_parent(o->path, &name)) < 0)
+        return o->dirfd;
     o->fd = open(o->cfg.commit ? o->part_path : o->path,
                  O_WRONLY | O_CREAT | O_CLOEXEC | (replace ? O_TRUNC : O_EXCL), 0666);
     return o->fd >= 0 ? 0 : -errno;
@@ -348,6 +351,12 @@ static void end_error(struct ws_output *o, const char *verb, int error)
     o->last_error = error;
 }
 
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
 static void finish(struct ws_output *o)
 {
     struct ws_writer *w = o->w;
@@ -371,11 +380,11 @@ static void finish(struct ws_output *o)
     if (o->close_fd && close(o->fd) != 0)
         end_error(o, "close", -errno);
     o->close_fd = false;
-    if (o->part_path && (rc = ws_path_rename(AT_FDCWD, o->part_path, o->path,
+    if (o->part_path && (rc = ws_path_rename(o->dirfd, base_name(o->part_path), base_name(o->path),
                                              o->cfg.exists == WS_EXISTS_TRUNCATE)) != 0)
         end_error(o, "rename", rc);
     else if (o->regular && !o->stream && w->cfg.fsync == WS_FSYNC_CLOSE &&
-             (rc = ws_path_sync_dir(AT_FDCWD, o->path)) != 0)
+             (rc = ws_path_sync_dir(o->dirfd, base_name(o->path))) != 0)
         end_error(o, "fsync of the directory", rc);
     if (o->cfg.on_closed)
         o->cfg.on_closed(o->cfg.user, o->path, 0, o->last_error);
@@ -441,8 +450,10 @@ void ws_merged_fini(struct ws_output *o)
         close(o->fd);
         /* A run that did not come to its first record leaves nothing that a second try would stumble over. */
         if (o->part_path && o->off <= o->cfg.header_len)
-            unlink(o->part_path);
+            unlinkat(o->dirfd, base_name(o->part_path), 0);
     }
+    if (o->dirfd >= 0)
+        close(o->dirfd);
     free(o->part_path);
     free(o->req);
 }

@@ -116,6 +116,20 @@ int ws_path_mkdir_p(const char *path)
     return 0;
 }
 
+int ws_path_parent(const char *path, const char **name)
+{
+    char dir[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    size_t n = slash ? WS_MAX((size_t)(slash - path), (size_t)1) : 1;
+    if (n >= sizeof(dir))
+        return -ENAMETOOLONG;
+    memcpy(dir, slash ? path : ".", n);
+    dir[n] = '\0';
+    *name = slash ? slash + 1 : path;
+    int fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return fd >= 0 ? fd : -errno;
+}
+
 int ws_path_rename(int dirfd, const char *from, const char *to, bool replace)
 {
     if (replace)

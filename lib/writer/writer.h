@@ -136,6 +136,10 @@ const char *ws_writer_first_error(const struct ws_writer *w);
 /* Frees everything. After the threads have ended. */
 void ws_writer_destroy(struct ws_writer *w);
 
+/* Opens the directory that path lies in, so that the file can be renamed after chroot(2), too: its descriptor, or -errno.
+ * *name, in path, is the file's name there. Any thread. */
+int ws_path_parent(const char *path, const char **name);
+
 /* rename(2) that can refuse to replace. 0 or -errno. Any thread. */
 int ws_path_rename(int dirfd, const char *from, const char *to, bool replace);
 

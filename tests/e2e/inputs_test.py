@@ -149,7 +149,9 @@ class Inputs(e2e.Case):
         os.chmod(self.directory, 0o755)
         os.mkdir(self.path("jail"))
         out = self.path("out")
-        run("streams", "-q", "-U", "nobody", "--chroot", self.path("jail"), data("sample"), "-o", out)
+        run("streams", "-q", "-U", "nobody", "--chroot", self.path("jail"), data("sample"), "-o", out, "--rest",
+            self.path("rest.pcap"), "--report", self.path("r.xml"))
+        self.assertTrue(os.path.exists(self.path("rest.pcap")) and os.path.exists(self.path("r.xml")))
         self.assertEqual(tree(out), self.streams("plain", data("sample")))
         self.assertEqual(os.listdir(self.path("jail")), [])
         run("streams", "-q", "-U", "nobody", "--chroot", self.path("nowhere"), data("sample"), "-o", self.path("y"),

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/overlap.h"
 #include "filter/filter.h"
+#include "format/console.h"
 #include "ws_config.h"
 
 /* Flows never end of silence: a century, which no sum with a time of day overflows. */
@@ -40,7 +41,7 @@ struct tcpflow {
     struct tcpflow_args a;
     struct options o;
     char pcap_template[WS_NAME_TEMPLATE_MAX + 16];
-    char report[4096], chart[4096], python[4096];
+    char report[4096], chart[4096], python[4096], prefix[4096];
 };
 
 static int refuse(const char *text)
@@ -120,6 +121,11 @@ static int take_filter(struct tcpflow *t)
     return t->o.filter ? 0 : 3;
 }
 
+static const char *outdir(const struct tcpflow *t)
+{
+    return t->a.outdir ? t->a.outdir : ".";
+}
+
 /* Names, files and engine: what is the same for captures and files. */
 static void set_common(struct tcpflow *t)
 {
@@ -143,6 +149,19 @@ static void set_common(struct tcpflow *t)
     o->stream_max = a->bytes_max;
     o->findx = a->findx;
     o->strip = a->strip;
+    if (a->console) {
+        o->console = a->json ? WS_CONSOLE_JSON : a->hex ? WS_CONSOLE_HEX : WS_CONSOLE_TEXT;
+        o->no_header = !a->headers;
+        o->no_newline = a->no_newline;
+        o->binary = a->binary;
+        o->color = a->color;
+        o->lock = a->lock;
+        /* The names in headers are those of the files that there are none of. */
+        snprintf(t->prefix, sizeof(t->prefix), "%s/", outdir(t));
+        o->console_prefix = a->outdir ? t->prefix : NULL;
+        o->findx = o->strip = false;
+        return;
+    }
     if (a->pcap) {
         bool counted = strstr(a->name_template, "%c") || strstr(a->name_template, "%#");
         snprintf(t->pcap_template, sizeof(t->pcap_template), "%s%s.pcap", a->name_template, counted ? "" : "%C%c");
@@ -158,14 +177,6 @@ static void set_common(struct tcpflow *t)
         o->holes_max = 0; /* holes of that size are wanted */
 }
 
-/* What this program cannot do yet is refused, never left out in silence. */
-static int refuse_missing(const struct tcpflow_args *a)
-{
-    if (a->console || a->lock || a->color || a->hex)
-        return refuse("-c and -C are not supported yet");
-    return 0;
-}
-
 static int take_fd(const char *name, const char *text, uint64_t *fd)
 {
     if (!text || strcmp(text, "-1") == 0)
@@ -174,11 +185,6 @@ static int take_fd(const char *name, const char *text, uint64_t *fd)
         return 0;
     fprintf(stderr, "tcpflow: -S %s: '%s' is not a file descriptor\n", name, text);
     return 2;
-}
-
-static const char *outdir(const struct tcpflow *t)
-{
-    return t->a.outdir ? t->a.outdir : ".";
 }
 
 /* Whether stream files are written. */
@@ -255,8 +261,6 @@ static int make_outdir(const struct tcpflow *t)
 static int translate(struct tcpflow *t)
 {
     int code = take_filter(t);
-    if (!code)
-        code = refuse_missing(&t->a);
     if (!code)
         code = set_scanners(t);
     if (!code)

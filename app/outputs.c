@@ -394,8 +394,10 @@ static const struct ws_pcapng_iface *rest_iface(const struct run *r)
 
 static int prepare_rest(struct run *r, const char *path)
 {
+    /* Another user may not be allowed to rename where the file could be opened. */
+    bool commit = strcmp(path, "-") != 0 && !r->o->user;
     struct ws_output_config oc = {
-        .kind = WS_OUTPUT_MERGED, .path = path, .commit = strcmp(path, "-") != 0, .user = r};
+        .kind = WS_OUTPUT_MERGED, .path = path, .commit = commit, .user = r};
     const struct ws_frame_format fmt = rest_format(r);
     uint8_t head[64];
     common_config(r, &oc);

@@ -149,9 +149,11 @@ class Inputs(e2e.Case):
         os.chmod(self.directory, 0o755)
         os.mkdir(self.path("jail"))
         out = self.path("out")
+        os.mkdir(self.path("theirs"))
+        os.chmod(self.path("theirs"), 0o777)
         run("streams", "-q", "-U", "nobody", "--chroot", self.path("jail"), data("sample"), "-o", out, "--rest",
-            self.path("rest.pcap"), "--report", self.path("r.xml"))
-        self.assertTrue(os.path.exists(self.path("rest.pcap")) and os.path.exists(self.path("r.xml")))
+            self.path("rest.pcap"), "--report", self.path("theirs/r.xml"))
+        self.assertTrue(os.path.exists(self.path("rest.pcap")) and os.path.exists(self.path("theirs/r.xml")))
         self.assertEqual(tree(out), self.streams("plain", data("sample")))
         self.assertEqual(os.listdir(self.path("jail")), [])
         run("streams", "-q", "-U", "nobody", "--chroot", self.path("nowhere"), data("sample"), "-o", self.path("y"),

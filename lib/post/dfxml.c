@@ -87,9 +87,22 @@ static void number(struct ws_dfxml *x, const char *name, uint64_t v)
     (void)xmlTextWriterWriteFormatElement(x->w, (const xmlChar *)name, "%" PRIu64, v);
 }
 
+/* libxml2's writer (2.9) escapes no apostrophe, although it quotes with it when told to. */
 static void attr(struct ws_dfxml *x, const char *name, const char *value)
 {
-    (void)xmlTextWriterWriteAttribute(x->w, (const xmlChar *)name, clean(x, value, strlen(value)));
+    (void)clean(x, value, strlen(value));
+    (void)xmlTextWriterStartAttribute(x->w, (const xmlChar *)name);
+    for (char *at = x->clean;; ) {
+        char *quote = strchr(at, '\'');
+        if (quote)
+            *quote = '\0';
+        (void)xmlTextWriterWriteString(x->w, (const xmlChar *)at);
+        if (!quote)
+            break;
+        (void)xmlTextWriterWriteRaw(x->w, (const xmlChar *)"&apos;");
+        at = quote + 1;
+    }
+    (void)xmlTextWriterEndAttribute(x->w);
 }
 
 static void attr_number(struct ws_dfxml *x, const char *name, uint64_t v)

@@ -57,6 +57,9 @@ static bool syn_fits(const struct ws_tcp *t, const struct ws_tcp_conn *c, unsign
     uint64_t reach = ws_tcp_reach(t, c, dir);
     if (d->flags & DIR_SYNCED) {
         uint64_t base = ws_seq_extend(d->seq0, d->next, isn + 1);
+        /* Nothing was delivered in order: the start may move as long as a midstream wait would have lasted. */
+        if (!(t->cfg.want & WS_TCP_TRACK))
+            return base == d->base || (base < d->base && d->top - base <= t->cfg.midstream_bytes);
         return undelivered(d) ? base <= d->next && d->next - base <= reach : base == d->base;
     }
     int32_t behind = ws_seq_diff(d->ack_raw, isn + 1);
@@ -109,7 +112,9 @@ static void take_isn(struct ws_tcp_ctx *x, unsigned dir, uint32_t isn, unsigned 
     } else if (syn_fits(x->t, x->c, dir, isn)) {
         uint64_t base = ws_seq_extend(d->seq0, d->next, isn + 1);
         set_flags(d, flags, DIR_INFERRED);
-        if (d->flags & DIR_HOLD || d->base != base)
+        if (!(x->t->cfg.want & WS_TCP_TRACK))
+            d->base = base;
+        else if (d->flags & DIR_HOLD || d->base != base)
             ws_deliver_rebase(x, dir, base);
     } else {
         reanchor(x, dir, isn, flags);

@@ -75,6 +75,16 @@ class Files(e2e.Case):
         path = self.capture(frame(seq=106, flags=build.SYN), frame(b"klm", 110), frame(b"ghi", 106))
         self.assertEqual(self.files(path, *ARRIVAL), {NAME: b"hi\0klm"})
 
+    def test_late_syn(self):
+        """The SYN comes behind the first data: one stream, which begins behind the SYN; a far one begins another."""
+        syn = frame(seq=99, flags=build.SYN)
+        path = self.capture(frame(b"def", 103), syn, frame(b"abc", 100), frame(b"ghi", 106))
+        self.assertEqual(self.files(path, *ARRIVAL), {NAME: b"abcdefghi"})
+        self.assertEqual(self.files(path), {NAME: b"abcdefghi"})
+        path = self.capture(frame(b"def", 10**6), syn, frame(b"abc", 100))
+        for words in [], ["--split-gap", "16M"]:
+            self.assertEqual(self.files(path, *ARRIVAL, *words), {NAME: b"def", NAME + "c1": b"abc"})
+
     def test_in_front_on_disk(self):
         """The same with a file that is far longer than what the writer gathers."""
         body = [bytes([65 + i % 26]) * 1000 for i in range(2000)]

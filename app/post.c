@@ -215,7 +215,6 @@ void post_finish(struct run *r)
     struct ws_dfxml_tail tail = {
         .open_fds = open_descriptors(),
         .total_packets = ws_count_get(&r->sum, WS_C_RX_PACKETS),
-        .ssids = r->ssids,
     };
     if (!r->post)
         return;
@@ -232,6 +231,5 @@ void post_fini(struct run *r)
     ws_post_destroy(r->post);
     r->post = NULL;
     free(r->command_line);
-    free(r->ssids);
-    r->command_line = r->ssids = NULL;
+    r->command_line = NULL;
 }

@@ -21,7 +21,6 @@ struct run {
     struct outputs out;
     struct ws_post *post; /* works on finished stream files, or NULL */
     char *command_line;   /* for its report */
-    char *ssids;          /* <ssids> element for the report, heap; set before post_finish(); or NULL */
     bool report_failed;
     struct ws_port *port[DEVICES_MAX];
     unsigned n_port;

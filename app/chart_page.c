@@ -17,6 +17,7 @@ int chart_page_write(FILE *f, const struct ws_traffic *t, const struct chart_tex
 #else
 
 #include <cairo-pdf.h>
+#include <fontconfig/fontconfig.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -695,6 +696,9 @@ int chart_page_write(FILE *f, const struct ws_traffic *t, const struct chart_tex
     if (rc == 0)
         rc = status_errno(cairo_surface_status(s));
     cairo_surface_destroy(s);
+    /* Fonts and their caches, which both libraries keep: no further page is drawn. */
+    cairo_debug_reset_static_data();
+    FcFini();
     return out.error ? out.error : rc;
 }
 

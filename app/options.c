@@ -125,6 +125,8 @@ const struct ws_opt options_table[] = {
     {"md5", 0, WS_OPT_FLAG, NULL, STREAM_OUT, AT(md5), "MD5 of each stream file and body, for --report and --json"},
     {"http", 0, WS_OPT_FLAG, NULL, STREAM_OUT, AT(http), "write the bodies of HTTP/1 responses, decoded, to NAME-HTTPBODY-NNN.EXT"},
     {"http-raw", 0, WS_OPT_FLAG, NULL, STREAM_OUT, AT(http_raw), "leave bodies compressed"},
+    {"http-requests", 0, WS_OPT_FLAG, NULL, STREAM_OUT, AT(http_requests), "write the bodies of requests too"},
+    {"http-max", 0, WS_OPT_SIZE, "SIZE", STREAM_OUT, AT(http_max), "at most SIZE bytes of a decoded body (default: no limit but on bombs)"},
     {"http-names", 0, WS_OPT_CHOICE, "new|old", STREAM_OUT, AT(http_names),
      "names of bodies: old is NAME-HTTP, NAME-HTTPBODY and NAME-HTTPBODY-GZIP (default new)"},
     {"report", 0, WS_OPT_STRING, "FILE", STREAM_OUT, AT(report), "a DFXML report (XML) of all TCP streams and their files; - is standard output"},

@@ -98,7 +98,8 @@ struct options {
     int64_t flush;
 
     /* finished stream files */
-    bool md5, http, http_raw;
+    bool md5, http, http_raw, http_requests;
+    uint64_t http_max;
     int http_names, dfxml;
     const char *report, *on_close, *http_command, *python;
     uint64_t alert_fd, http_alert_fd; /* WS_UNSET: none */

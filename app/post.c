@@ -83,6 +83,8 @@ static void configure(const struct run *r, struct ws_post_config *pc)
         .md5 = o->md5,
         .http = o->http,
         .http_raw = o->http_raw,
+        .http_requests = o->http_requests,
+        .http_bytes_max = o->http_max,
         .http_old_names = o->http_names == 1,
         .keep_results = o->json && r->cmd == CMD_STREAMS,
         .offsets_shift = o->gaps == 1,
@@ -120,7 +122,9 @@ int post_check(const struct run *r)
     char err[256];
     configure(r, &pc);
     if (!ws_post_wanted(&pc))
-        return o->http_raw ? usage(r, "--http-raw needs --http") : 0;
+        return o->http_raw || o->http_requests || o->http_max
+                   ? usage(r, "--http-raw, --http-requests and --http-max need --http")
+                   : 0;
     if (ws_post_check(&pc, err, sizeof(err)) < 0)
         return usage(r, err);
     if (o->report && !*o->report)

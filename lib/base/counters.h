@@ -106,7 +106,7 @@
     X(POST_ALERTS_LOST, "post_alerts_lost", "lines", "not written to an alert descriptor")         \
     X(POST_PYTHON, "post_python", "calls", "of the python function")                               \
     X(POST_PYTHON_FAILED, "post_python_failed", "calls", "of the python function that failed or could not be made") \
-    X(HTTP_MESSAGES, "http_messages", "messages", "HTTP responses seen")                           \
+    X(HTTP_MESSAGES, "http_messages", "messages", "HTTP responses seen; requests too where asked for")                           \
     X(HTTP_BODIES, "http_bodies", "files", "HTTP bodies written")                                  \
     X(HTTP_BODY_BYTES, "http_body_bytes", "bytes", "in those, decoded")                            \
     X(HTTP_BODIES_LOST, "http_bodies_lost", "files", "HTTP bodies that could not be written")      \

@@ -61,6 +61,19 @@ bool ws_http_is_response(const uint8_t *data, size_t len)
     return len >= 7 && memcmp(data, "HTTP/1.", 7) == 0;
 }
 
+bool ws_http_may_be_request(const uint8_t *data, size_t len)
+{
+    size_t i = 0;
+
+    while (i < len && (data[i] == '\r' || data[i] == '\n'))
+        i++;
+    data += i;
+    len -= i;
+    for (i = 0; i < len && i < 20 && data[i] >= 'A' && data[i] <= 'Z'; i++)
+        ;
+    return i > 0 && (i == len || data[i] == ' ');
+}
+
 struct ws_http *ws_http_create(const struct ws_http_options *options)
 {
     struct ws_http *http = calloc(1, sizeof *http);
@@ -515,16 +528,13 @@ static int run_sides(struct run *run)
 static bool is_request(const uint8_t *data, size_t len)
 {
     const uint8_t *end;
-    size_t i = 0;
 
     while (len > 0 && (*data == '\r' || *data == '\n')) {
         data++;
         len--;
     }
     end = memchr(data, '\n', len);
-    while (i < len && i < 20 && data[i] >= 'A' && data[i] <= 'Z')
-        i++;
-    return i > 0 && i < len && end != NULL && data[i] == ' ' && end - data > 9 &&
+    return end != NULL && end - data > 9 && ws_http_may_be_request(data, len) &&
            memmem(end - 10, 10, "HTTP/1.", 7) != NULL;
 }
 

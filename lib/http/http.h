@@ -108,6 +108,9 @@ int ws_http_run(struct ws_http *http, const struct ws_http_input *input,
 /* Whether a stream that begins with these bytes is the answering side of HTTP/1. */
 bool ws_http_is_response(const uint8_t *data, size_t len);
 
+/* Whether it may be the asking side: a word in capitals and a space, as far as 16 bytes tell. */
+bool ws_http_may_be_request(const uint8_t *data, size_t len);
+
 /* The suffix, without its dot, that files of this media type (lower case) get; "" for one unknown.
  */
 const char *ws_http_extension(const char *mime);

@@ -279,6 +279,8 @@ static bool answers(struct run *r, const int fd[2])
         ssize_t n = fd[s] >= 0 ? read_side(r, s, 0, head, sizeof(head)) : 0;
         if (n > 0 && ws_http_is_response(head, (size_t)n))
             return true;
+        if (n > 0 && r->p->cfg.http_requests && ws_http_may_be_request(head, (size_t)n))
+            return true;
     }
     return false;
 }

@@ -480,7 +480,8 @@ static int open_report(struct ws_post *p, char *err, size_t err_len)
 
 static int make_http(struct ws_post *p)
 {
-    const struct ws_http_options decoded = {0}, raw = {.raw = true};
+    const struct ws_http_options decoded = {.requests = p->cfg.http_requests, .bytes_max = p->cfg.http_bytes_max};
+    const struct ws_http_options raw = {.raw = true, .requests = p->cfg.http_requests, .bytes_max = p->cfg.http_bytes_max};
     if (!p->cfg.http)
         return 0;
     if (!p->cfg.http_raw)

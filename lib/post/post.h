@@ -20,6 +20,8 @@ struct ws_post_config {
     bool md5;
     bool http;           /* bodies of HTTP/1 into files; needs raw stream files, one a direction */
     bool http_raw;       /* left compressed */
+    bool http_requests;  /* those of requests too */
+    uint64_t http_bytes_max; /* of a decoded body; 0 = no bound */
     bool http_old_names; /* -HTTP, -HTTPBODY, -HTTPBODY-GZIP */
     bool keep_results;   /* for ws_post_result() */
     bool offsets_shift;  /* gaps are left out of the files: where they were is not told to the HTTP parser */

@@ -59,6 +59,15 @@ class Http(e2e.Case):
         self.assertEqual(got, {})
         self.assertGreater(coded, 15)
 
+    def test_requests_and_limit(self):
+        got = self.bodies(data("sample-http"), "--http-requests", "--http-max", "1000")
+        self.assertEqual(max(len(b) for b in got.values()), 1000)
+        asked = [n for n in got if ".08080-HTTPBODY-" in n]
+        self.assertEqual([n[-3:] for n in asked], ["001"]) # one POST, of a form to curl's mind
+        self.assertIn("HTTP bodies cut: they decode to more than the limit", run("streams", "--stats", "--http", "--http-max", "10",
+                                                                               "-o", self.path("s"), data("sample-http")).err)
+        self.assertEqual(run("streams", "--http-max", "10", "-o", self.path("x"), data("sample"), code=e2e.USAGE).code, e2e.USAGE)
+
     def test_lost_packets(self):
         """Every 25th packet is missing: no name that the truth lacks, nothing beyond a body's length, most as they were."""
         with open(data("sample-http"), "rb") as f:

@@ -157,8 +157,11 @@ class Files(Pcap2conn):
 
     def test_time_of_both_sides(self):
         """The names of both sides have the time of the connection's first packet, whenever the other spoke."""
-        talk = Talk().open().say(0, b"a")
+        talk = Talk()
+        talk.send(0, SYN)
         talk.at += 7_000_000_000
+        talk.send(1, SYN | ACK)
+        talk.say(0, b"a")
         got, _ = self.convert("-s", "-r", self.capture(talk.say(1, b"b").packets))
         self.assertEqual(sorted(got), sorted([self.name(), self.name(a=B, ap=80, b=A, bp=40000)]))
 

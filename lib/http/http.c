@@ -144,7 +144,7 @@ static int body_gap(struct direction *d, uint64_t len)
 
     if (d->message.fate == WS_HTTP_COMPLETE)
         d->message.fate = WS_HTTP_GAP;
-    while (!d->decoding && len > 0) {
+    while (!d->decoding && len > 0 && d->message.fate != WS_HTTP_LIMITED) {
         size_t n = (size_t)WS_MIN(len, (uint64_t)sizeof zeros);
         int r = body_bytes(d, zeros, n);
 

@@ -1,11 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 """Bodies of HTTP/1 responses: against what servers and clients wrote down, and beside tcpflow."""
+import gzip
 import hashlib
 import json
 import os
 import struct
 import subprocess
+import sys
 import zlib
 
 import e2e
@@ -67,6 +69,24 @@ class Http(e2e.Case):
         self.assertIn("HTTP bodies cut: they decode to more than the limit", run("streams", "--stats", "--http", "--http-max", "10",
                                                                                "-o", self.path("s"), data("sample-http")).err)
         self.assertEqual(run("streams", "--http-max", "10", "-o", self.path("x"), data("sample"), code=e2e.USAGE).code, e2e.USAGE)
+
+    def test_holes(self):
+        """Zeros by the megabyte take no room on disk, in the middle and at the end of a body."""
+        sys.path.insert(0, os.path.join(e2e.ROOT, "tests", "cases"))
+        import build  # pylint: disable=import-outside-toplevel
+        body = b"begin" + bytes(3 << 20) + b"middle" + bytes(4 << 20)
+        wire = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + gzip.compress(body)
+        packets, at = [], 0
+        for flags, data_ in [(build.SYN, b"")] + [(build.ACK, wire[i:i + 1400]) for i in range(0, len(wire), 1400)] + [(build.FIN | build.ACK, b"")]:
+            packets.append(build.Packet(build.eth(build.ip4(build.tcp("10.0.0.2", "10.0.0.1", 80, 1000, seq=at, ack=1, flags=flags, data=data_),
+                                                            "10.0.0.2", "10.0.0.1")), at=10**18 + at * 1000))
+            at += len(data_) + (flags == build.SYN)
+        path = self.path("zeros.pcap")
+        with open(path, "wb") as f:
+            f.write(build.pcap(packets))
+        (name, got), = self.bodies(path).items()
+        self.assertEqual(hashlib.sha256(got).digest(), hashlib.sha256(body).digest())
+        self.assertLess(os.stat(os.path.join(self.path("out"), name)).st_blocks * 512, 2 << 20)
 
     def test_lost_packets(self):
         """Every 25th packet is missing: no name that the truth lacks, nothing beyond a body's length, most as they were."""

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,9 +14,13 @@
 
 #include "app/chart_page.h"
 #include "app/run.h"
+#include "format/text.h"
 #include "sink/traffic.h"
 #include "writer/writer.h"
 #include "ws_config.h"
+
+/* Lines of each list of --chart-list. */
+#define LISTED 100u
 
 static_assert(WS_ARRAY_SIZE(((struct chart *)0)->sink) >= WS_WORKERS_MAX, "a sink a worker");
 
@@ -111,7 +116,38 @@ static int64_t made_ns(void)
 /* Whether the user asked for some of the packets only. */
 static bool selected(const struct options *o)
 {
-    return o->filter || o->port.n || o->host.n || o->tuple.n || o->community_id.n || o->flow.n || o->after || o->before;
+    return o->filter || o->port.n || o->host.n || o->tuple.n || o->community_id.n || o->flow.n || o->not_port.n || o->after || o->before;
+}
+
+/* Addresses with most bytes, "source 10.0.0.1 1234" a line. */
+static void list_addresses(FILE *f, const char *what, const struct ws_heavy *h)
+{
+    struct ws_heavy_item top[LISTED];
+    unsigned n = ws_heavy_top(h, top, LISTED);
+    for (unsigned i = 0; i < n; i++) {
+        char addr[64];
+        struct ws_text t;
+        ws_text_init(&t, addr, sizeof(addr) - 1);
+        ws_text_addr(&t, top[i].addr, top[i].ip_version);
+        ws_text_end(&t);
+        fprintf(f, "%s %s %" PRIu64 "\n", what, addr, top[i].bytes);
+    }
+}
+
+static void list_ports(FILE *f, const char *what, const struct ws_traffic *t, unsigned dir)
+{
+    uint16_t top[LISTED];
+    unsigned n = ws_traffic_top_ports(t, dir, top, LISTED);
+    for (unsigned i = 0; i < n; i++)
+        fprintf(f, "%s %u %" PRIu64 "\n", what, top[i], t->port[top[i]][dir]);
+}
+
+static void list(FILE *f, const struct ws_traffic *t)
+{
+    list_addresses(f, "source", &t->src);
+    list_addresses(f, "destination", &t->dst);
+    list_ports(f, "source-port", t, 0);
+    list_ports(f, "destination-port", t, 1);
 }
 
 static int draw(struct run *r, FILE *f)
@@ -119,13 +155,15 @@ static int draw(struct run *r, FILE *f)
     const struct options *o = r->o;
     struct ws_sink_traffic_config tc = {.addresses_max = (uint32_t)WS_MIN(o->chart_addresses, UINT32_MAX)};
     struct ws_traffic sum;
-    const char *input[2 * WS_OPT_LIST_MAX];
-    struct chart_text text = {.input = input, .made_ns = made_ns(), .selected = selected(o)};
+    const char *device[2 * WS_OPT_LIST_MAX];
+    struct chart_text text = {.made_ns = made_ns(), .selected = selected(o)};
     const struct ws_opt_list *const inputs[] = {&o->input, &o->dev, &o->iface};
 
-    for (size_t i = 0; i < WS_ARRAY_SIZE(inputs); i++)
-        for (unsigned k = 0; k < inputs[i]->n && text.n_input < WS_ARRAY_SIZE(input); k++)
-            input[text.n_input++] = inputs[i]->item[k];
+    text.input = r->paths ? r->paths : device;
+    text.n_input = r->n_paths;
+    for (size_t i = 0; i < WS_ARRAY_SIZE(inputs) && !r->paths; i++)
+        for (unsigned k = 0; k < inputs[i]->n && text.n_input < WS_ARRAY_SIZE(device); k++)
+            device[text.n_input++] = inputs[i]->item[k];
     int rc = ws_traffic_init(&sum, &tc);
     if (rc < 0)
         return rc;
@@ -133,6 +171,8 @@ static int draw(struct run *r, FILE *f)
         if (r->out.chart.sink[w])
             ws_traffic_merge(&sum, ws_sink_traffic_counts(r->out.chart.sink[w]));
     rc = chart_page_write(f, &sum, &text);
+    if (o->chart_list)
+        list(o->json ? stderr : run_text_out(r), &sum);
     ws_traffic_fini(&sum);
     return rc;
 }

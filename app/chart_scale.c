@@ -112,7 +112,7 @@ void chart_si(char *buf, size_t len, double v, const char *unit)
         i++;
     }
     /* whole numbers have no decimals: ticks are short so */
-    bool whole = fabs(v - round(v)) < 1e-6;
+    bool whole = v < 0.5 ? v <= 0 : fabs(v - round(v)) < 1e-6;
     if (v < 0.995 && !whole)
         snprintf(buf, len, "%.2g %s", v, unit);
     else

@@ -211,6 +211,9 @@ static int set_scanners(struct tcpflow *t)
         snprintf(t->chart, sizeof(t->chart), "%s/report.pdf", outdir(t));
         o->chart = t->chart;
     }
+    o->chart_list = o->chart && a->netviz_histogram_dump && strcmp(a->netviz_histogram_dump, "0") != 0;
+    o->ssids = a->scan[SCAN_WIFIVIZ] && o->report;
+    o->ssids_bad_fcs = a->any_fcs;
     if (a->netviz_histogram_size &&
         (ws_parse_u64(a->netviz_histogram_size, &o->chart_addresses) < 0 || !o->chart_addresses))
         return refuse("-S netviz_histogram_size: not a number from 1");

@@ -82,12 +82,12 @@ const struct tcpflow_setting tcpflow_settings[] = {
     {"http_cmd", "", "the same for HTTP bodies"},
     {"http_alert_fd", "-1", "the same for HTTP bodies"},
     {"http_names", "new", "names of HTTP parts: new, or old (-HTTP, -HTTPBODY, -HTTPBODY-GZIP) (ours)"},
-    {"netviz_histogram_dump", "0", "1: print the time histogram"},
-    {"netviz_histogram_size", "1000", "most bars of the time histogram"},
+    {"netviz_histogram_dump", "0", "1: print the addresses and ports with most bytes"},
+    {"netviz_histogram_size", "65536", "addresses told apart exactly"},
     {"py_path", "", "python scanner: folder of the module"},
     {"py_module", "", "python scanner: module"},
     {"py_function", "", "python scanner: function of one string"},
-    {"check_fcs", "YES", "accepted; frames with a wrong check sum are never looked at"},
+    {"check_fcs", "YES", "wifiviz: leave out frames with a wrong check sequence"},
     {NULL, NULL, NULL},
 };
 
@@ -269,7 +269,9 @@ static int take_setting(struct tcpflow_args *a, const char *text, char *err, siz
             return refuse(err, len, "-S tcp_timeout: '%s' is not a time in seconds", value);
         if (strcmp(value, "0") == 0)
             a->tcp_timeout_ns = 0;
-    } else if (!IS("packet-buffer-timeout") && !IS("check_fcs")) {
+    } else if (IS("check_fcs")) {
+        a->any_fcs = !is_yes(value);
+    } else if (!IS("packet-buffer-timeout")) {
         return refuse(err, len, "-S %s: no such setting or value; -hh lists them", text);
     }
 #undef IS

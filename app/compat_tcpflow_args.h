@@ -37,6 +37,7 @@ struct tcpflow_args {
     bool scan[SCANNERS];
     bool python_if_set; /* all scanners were asked for: python when -S says which function */
     /* -S */
+    bool any_fcs; /* -S check_fcs=NO */
     bool enable_report, dfxml_strict, http_old_names;
     const char *tdelta, *http_cmd, *tcp_cmd, *http_alert_fd, *tcp_alert_fd;
     const char *py_path, *py_module, *py_function;

@@ -103,6 +103,8 @@ const struct ws_opt options_table[] = {
      "draw the traffic on a page: totals, throughput over time by port, top addresses and ports"},
     {"chart-addresses", 0, WS_OPT_U64, "N", CMD_ALL, AT(chart_addresses),
      "source and destination addresses that the chart tells apart exactly (default 64K each)"},
+    {"chart-list", 0, WS_OPT_FLAG, NULL, CMD_ALL, AT(chart_list),
+     "with --chart: print the addresses and ports with most bytes as text too, 100 of each"},
     {"ssids", 0, WS_OPT_FLAG, NULL, CMD_ALL, AT(ssids),
      "list the wireless networks that beacons and probe responses tell of (IEEE 802.11 captures); with --report: there"},
     {"ssids-bad-fcs", 0, WS_OPT_FLAG, NULL, CMD_ALL, AT(ssids_bad_fcs), "of these, take also frames with a wrong check sequence"},

@@ -67,6 +67,7 @@ struct options {
     bool joined, local_time, json_ns, missing_text;
     const char *chart;        /* FILE.pdf: a page of pictures of the traffic */
     uint64_t chart_addresses;
+    bool chart_list;
     bool ssids, ssids_bad_fcs;
     int metadata; /* -1: none; 0: text, 1: JSON */
     const char *metadata_dir;

@@ -348,6 +348,16 @@ uint64_t run_written(const struct run *r, enum ws_counter handed, enum ws_counte
     return n - WS_MIN(n, ws_count_get(&r->sum, lost));
 }
 
+FILE *run_text_out(const struct run *r)
+{
+    const struct options *o = r->o;
+    const char *const path[] = {o->out, o->pcap, o->streams, o->flows_out, o->report};
+    bool taken = o->csv || (o->console >= 0 && !o->console_out);
+    for (size_t i = 0; i < WS_ARRAY_SIZE(path); i++)
+        taken |= path[i] && strcmp(path[i], "-") == 0;
+    return taken ? stderr : stdout;
+}
+
 static void remove_scratch(struct run *r)
 {
     DIR *d = r->scratch ? opendir(r->scratch) : NULL;

@@ -3,6 +3,8 @@
 #ifndef WS_APP_RUN_H
 #define WS_APP_RUN_H
 
+#include <stdio.h>
+
 #include "app/options.h"
 #include "app/outputs.h"
 #include "engine/engine.h"
@@ -64,6 +66,10 @@ int run_verdict(struct run *r);
 
 /* How much of what was handed to outputs did not fail there (what the writer lost is not told by output). */
 uint64_t run_written(const struct run *r, enum ws_counter handed, enum ws_counter lost);
+
+/* Where lists go that a command prints beside its results: standard output, or error when an output goes there or
+ * results for machines do. */
+FILE *run_text_out(const struct run *r);
 
 void run_fini(struct run *r);
 

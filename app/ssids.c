@@ -122,16 +122,6 @@ static void put_row(FILE *f, const struct ws_ssid *s)
     fputc('\n', f);
 }
 
-/* Standard output, unless an output writes there or it is a table for machines. */
-static FILE *where(const struct options *o)
-{
-    const char *const path[] = {o->out, o->pcap, o->streams, o->flows_out, o->report};
-    for (size_t i = 0; i < WS_ARRAY_SIZE(path); i++)
-        if (path[i] && strcmp(path[i], "-") == 0)
-            return stderr;
-    return o->csv ? stderr : stdout;
-}
-
 int ssids_print(const struct run *r)
 {
     struct ws_ssid *list;
@@ -142,7 +132,7 @@ int ssids_print(const struct run *r)
         fprintf(stderr, "wirespool: out of memory for the wireless networks\n");
         return 3;
     }
-    FILE *f = where(r->o);
+    FILE *f = run_text_out(r);
     if (!r->o->json)
         fprintf(f, n ? "BSSID              Channel     Beacons   Responses  Encr  SSID\n" : "no wireless networks\n");
     for (size_t i = 0; i < n; i++)

@@ -96,6 +96,22 @@ class Chart(e2e.Case):
         path, _ = self.chart(capture)
         self.assertIn("of 500", text(path))
 
+    def test_list(self):
+        path = self.path("page.pdf")
+        result = e2e.run("flows", e2e.data("sample"), "-q", "--all", "--chart", path, "--chart-list")
+        self.assertIn("source 10.77.0.2 231737\n", result.out)
+        self.assertIn("destination-port 80 ", result.out)
+        lines = [x for x in result.out.splitlines() if x.startswith("source ")]
+        self.assertEqual(len(lines), 11)
+
+    def test_tcpflow(self):
+        """The front-end's own names: report.pdf in its directory, drawn anew by a second run."""
+        for _ in range(2):
+            e2e.run("tcpflow", "-e", "netviz", "-r", e2e.data("sample"), "-o", self.path("out"))
+            page = text(self.path("out") + "/report.pdf")
+            self.assertIn("sample.pcap", page)
+            self.assertIn("831", page)
+
     def test_refused(self):
         path, _ = self.chart(e2e.data("sample"))
         before = os.stat(path).st_mtime_ns

@@ -94,37 +94,36 @@ static void put_number(char *buf, size_t len, const char *word)
 }
 
 /* The word that stands for argv[*i] and what belongs to it: ranges of two words become "--name=LO-HI", and --tcpheader
- * gets its value. NULL: out of memory, or a range without numbers. */
-static char *rewrite(int argc, char **argv, int *i)
+ * gets its value. 0 and *out on the heap (NULL: out of memory), or 2 with the message printed. */
+static int rewrite(int argc, char **argv, int *i, char **out)
 {
     static const char *const ranges[] = {"extract-port", "extract-tcp-port", "extract-udp-port", "disable-tcp-port",
                                          "disable-udp-port"};
-    const char *word = argv[*i], *name = word + 2;
+    const char *word = argv[*i], *name = strlen(word) > 2 ? word + 2 : "";
     char line[96], lo[24], hi[24];
-    if (strncmp(word, "--", 2) != 0)
-        return strdup(word);
-    if (strcmp(name, "tcpheader") == 0)
-        return strdup("--tcpheader=12");
-    /* the README's spelling */
-    if (strcmp(name, "output_tcp") == 0 || strcmp(name, "output_udp") == 0)
-        return strdup(strcmp(name, "output_tcp") == 0 ? "--output-tcp" : "--output-udp");
-    if (!is_one_of(name, strlen(name), ranges, WS_ARRAY_SIZE(ranges)))
-        return strdup(word);
-    const char *first = *i + 1 < argc ? argv[*i + 1] : NULL;
-    if (first && strchr(first, '-') && *first != '-') {
+    if (strncmp(word, "--", 2) == 0 && strcmp(name, "tcpheader") == 0)
+        word = "--tcpheader=12";
+    else if (strcmp(word, "--output_tcp") == 0 || strcmp(word, "--output_udp") == 0) /* the README's spelling */
+        word = strcmp(name, "output_tcp") == 0 ? "--output-tcp" : "--output-udp";
+    if (strncmp(word, "--", 2) != 0 || !is_one_of(name, strlen(name), ranges, WS_ARRAY_SIZE(ranges))) {
+        *out = strdup(word);
+        return 0;
+    }
+    const char *first = *i + 1 < argc ? argv[*i + 1] : "", *second = *i + 2 < argc ? argv[*i + 2] : "";
+    if (strchr(first, '-') && *first != '-') { /* LO-HI, as the native commands have it */
+        snprintf(line, sizeof(line), "%s=%.40s", word, first);
         *i += 1;
-        snprintf(line, sizeof(line), "%s=%s", word, first);
-        return strlen(first) < 24 ? strdup(line) : NULL;
-    }
-    if (!is_number(first) || *i + 2 >= argc || !is_number(argv[*i + 2])) {
+    } else if (is_number(first) && is_number(second)) {
+        put_number(lo, sizeof(lo), first);
+        put_number(hi, sizeof(hi), second);
+        snprintf(line, sizeof(line), "%s=%s-%s", word, lo, hi);
+        *i += 2;
+    } else {
         fprintf(stderr, "wirespool pcap_flow: %s needs two ports: LO HI\n", word);
-        return NULL;
+        return 2;
     }
-    put_number(lo, sizeof(lo), first);
-    put_number(hi, sizeof(hi), argv[*i + 2]);
-    *i += 2;
-    snprintf(line, sizeof(line), "%s=%s-%s", word, lo, hi);
-    return strdup(line);
+    *out = strdup(line);
+    return 0;
 }
 
 void pcap_flow_args_free(char **heap)
@@ -168,9 +167,15 @@ int pcap_flow_args_parse(struct pcap_flow_args *a, int argc, char **argv, char *
         fprintf(stderr, "wirespool pcap_flow: out of memory\n");
         return 3;
     }
-    for (int i = 0; i < argc; i++)
-        if (!(words[n++] = rewrite(argc, argv, &i)))
-            return 2;
+    for (int i = 0; i < argc; i++) {
+        int code = rewrite(argc, argv, &i, &words[n]);
+        if (code)
+            return code;
+        if (!words[n++]) {
+            fprintf(stderr, "wirespool pcap_flow: out of memory\n");
+            return 3;
+        }
+    }
     if (ws_opts_parse(compat_pcap_flow_table, 1, n, (const char *const *)words, a, &a->input, &rest, err, sizeof(err)) < 0) {
         fprintf(stderr, "wirespool pcap_flow: %s (see wirespool pcap_flow --help)\n", err);
         return 2;

@@ -87,6 +87,10 @@ int run_open_files(struct run *r)
         .chunks = r->ec.workers > 1 ? STEERED_CHUNKS : DIRECT_CHUNKS,
         .begins = r->file_begins,
     };
+    if (!r->paths) {
+        fprintf(stderr, "wirespool %s: out of memory for the list of inputs\n", r->name);
+        return 3;
+    }
     if (n == 0) {
         fprintf(stderr, "wirespool %s: no input file (see wirespool %s --help)\n", r->name,
                 r->name);

@@ -82,6 +82,10 @@ class Alloc(e2e.Case):
     def test_streams_of_another_format(self):
         self.every("streams", data("sample"), "-o", "s", "-q", "--format", "headers", "--part", "--gaps-file")
 
+    def test_pcap_flow(self):
+        self.every("pcap_flow", data("gen-reuse"), "--extract", "1", "--extract-port", "1", "99", "--extract-tcp-all",
+                   "--tcpheader", "-o", "x", "-q")
+
     def test_repair(self):
         self.every("repair", data("sample"), "-o", "r.pcap", "--json")
 

@@ -575,6 +575,8 @@ class Usage(PcapFlow):
                             ((path, "--metamako-offset", "4"), "--metamako"), ((path, "--tcpheader=13"), "13"),
                             ((path, "--extract-port", "9", "3", "-o", "x"), "9-3"),
                             ((path, "--extract-port", "9", "70000", "-o", "x"), "65535"),
+                            ((path, "--extract-port", "9-" + "1" * 60, "-o", "x"), "9-1"), ((path, "--extract-port"), "two ports"),
+                            ((path, "-"*3), "---"), ((path, "-x"), "-x"),
                             ((path, "--cpu", "x"), "--cpu"), ((path, "--uid", "no such user"), "no such user"),
                             ((path, "--tcpheader", "--output-pcap", "--extract-tcp-all", "-o", "x"), "--output-pcap")):
             self.one_line(self.front(*words, code=USAGE), said)

@@ -203,8 +203,11 @@ int outputs_count(struct run *r)
                 r->cmd == CMD_EXTRACT ? "FILE" : "DIR");
         return 2;
     }
-    if (check_paths(r, pcap, streams, flows) || post_check(r))
+    if (check_paths(r, pcap, streams, flows))
         return 2;
+    int code = post_check(r);
+    if (code)
+        return code;
     if (pcap) {
         o->pcapng = has_suffix(pcap, ".pcapng") || has_suffix(pcap, ".ntar");
         /* A pcapng input that describes no interface: a classic file's header needs some link type. */
@@ -221,7 +224,7 @@ int outputs_count(struct run *r)
     }
     if (streams && (check_template(r) || check_stream_options(r, streams)))
         return 2;
-    int code = chart_check(r);
+    code = chart_check(r);
     if (code)
         return code;
     code = console_count(r);

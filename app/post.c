@@ -90,6 +90,7 @@ static void configure(const struct run *r, struct ws_post_config *pc)
         .offsets_shift = o->gaps == 1,
         .report = o->report,
         .report_replace = o->overwrite || o->number_existing,
+        .report_in_place = o->user != NULL,
         .creator = {
             .layout = o->dfxml == 1 ? WS_DFXML_STRICT : WS_DFXML_TCPFLOW,
             .version = WS_VERSION,
@@ -125,8 +126,11 @@ int post_check(const struct run *r)
         return o->http_raw || o->http_requests || o->http_max
                    ? usage(r, "--http-raw, --http-requests and --http-max need --http")
                    : 0;
-    if (ws_post_check(&pc, err, sizeof(err)) < 0)
-        return usage(r, err);
+    int rc = ws_post_check(&pc, err, sizeof(err));
+    if (rc < 0) {
+        (void)usage(r, err);
+        return rc == -EINVAL ? 2 : 3;
+    }
     if (o->report && !*o->report)
         return usage(r, "--report needs a name");
     bool files = pc.md5 || pc.http || pc.command || pc.python || pc.alert_fd >= 0;

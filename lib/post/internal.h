@@ -106,6 +106,7 @@ struct ws_post {
     struct ws_dfxml *report;
     int report_fd;
     char *report_part; /* PATH.part, NULL for standard output */
+    bool report_ended;
     int report_dir;    /* where it lies; valid with report_part */
     int report_error;
     struct ws_http *http, *http_raw;

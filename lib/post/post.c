@@ -39,6 +39,8 @@ const char *ws_post_shown(const struct ws_post *p, const char *path, char *buf)
     return buf;
 }
 
+#define PART_SUFFIX ".part"
+
 /* --- a flow's work --- */
 
 struct job {
@@ -410,7 +412,11 @@ int ws_post_check(const struct ws_post_config *c, char *err, size_t err_len)
     if (c->python) {
         const char *part[3];
         char *copy = strdup(c->python);
-        bool good = copy && ws_post_python_split(copy, &part[0], &part[1], &part[2]);
+        if (!copy) {
+            snprintf(err, err_len, "--python: %s", strerror(ENOMEM));
+            return -ENOMEM;
+        }
+        bool good = ws_post_python_split(copy, &part[0], &part[1], &part[2]);
         free(copy);
         if (!good)
             return wrong(err, err_len, "--python: give PATH:MODULE:FUNCTION");
@@ -455,6 +461,7 @@ static int open_report(struct ws_post *p, char *err, size_t err_len)
 {
     const char *path = p->cfg.report;
     int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC;
+    int rc;
     if (strcmp(path, "-") == 0) {
         p->report_fd = STDOUT_FILENO;
         return 0;
@@ -463,19 +470,27 @@ static int open_report(struct ws_post *p, char *err, size_t err_len)
         snprintf(err, err_len, "%s: File exists (--overwrite replaces it)", path);
         return -EEXIST;
     }
-    if (asprintf(&p->report_part, "%s.part", path) < 0) {
-        p->report_part = NULL;
-        return -ENOMEM;
+    if (!p->cfg.report_in_place) {
+        p->report_part = malloc(strlen(path) + sizeof(PART_SUFFIX));
+        if (!p->report_part)
+            return -ENOMEM;
+        stpcpy(stpcpy(p->report_part, path), PART_SUFFIX);
+        path = p->report_part;
+        const char *name;
+        p->report_dir = ws_path_parent(path, &name);
+        if (p->report_dir < 0) {
+            rc = p->report_dir;
+            snprintf(err, err_len, "%s: %s", path, strerror(-rc));
+            return rc;
+        }
+        flags |= O_NOFOLLOW;
     }
-    const char *name;
-    p->report_dir = ws_path_parent(p->report_part, &name);
-    p->report_fd = p->report_dir < 0 ? -1 : open(p->report_part, flags, 0666);
-    if (p->report_fd < 0) {
-        int rc = -errno;
-        snprintf(err, err_len, "%s: %s", p->report_part, strerror(-rc));
-        return rc;
-    }
-    return 0;
+    p->report_fd = open(path, flags, 0666);
+    if (p->report_fd >= 0)
+        return 0;
+    rc = -errno;
+    snprintf(err, err_len, "%s: %s", path, strerror(-rc));
+    return rc;
 }
 
 static int make_http(struct ws_post *p)
@@ -484,11 +499,11 @@ static int make_http(struct ws_post *p)
     const struct ws_http_options raw = {.raw = true, .requests = p->cfg.http_requests, .bytes_max = p->cfg.http_bytes_max};
     if (!p->cfg.http)
         return 0;
-    if (!p->cfg.http_raw)
-        p->http = ws_http_create(&decoded);
-    if (p->cfg.http_raw || p->cfg.http_old_names)
-        p->http_raw = ws_http_create(&raw);
-    return p->http || p->http_raw ? 0 : -ENOMEM;
+    if (!p->cfg.http_raw && !(p->http = ws_http_create(&decoded)))
+        return -ENOMEM;
+    if ((p->cfg.http_raw || p->cfg.http_old_names) && !(p->http_raw = ws_http_create(&raw)))
+        return -ENOMEM;
+    return 0;
 }
 
 static int make(struct ws_post *p, char *err, size_t err_len)
@@ -545,7 +560,8 @@ int ws_post_create(struct ws_post **out, const struct ws_post_config *cfg, char 
 
 int ws_post_chown(struct ws_post *p, uid_t uid, gid_t gid)
 {
-    return p->report_part && fchown(p->report_fd, uid, gid) < 0 ? -errno : 0;
+    bool file = p->report_fd >= 0 && p->report_fd != STDOUT_FILENO;
+    return file && fchown(p->report_fd, uid, gid) < 0 ? -errno : 0;
 }
 
 int ws_post_start(struct ws_post *p, char *err, size_t err_len)
@@ -586,12 +602,17 @@ void ws_post_totals(const struct ws_post *p, struct ws_dfxml_tail *tail)
     }
 }
 
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
 static int commit_report(struct ws_post *p)
 {
     if (!p->report_part)
         return 0;
-    const char *from = strrchr(p->report_part, '/'), *to = strrchr(p->cfg.report, '/');
-    return ws_path_rename(p->report_dir, from ? from + 1 : p->report_part, to ? to + 1 : p->cfg.report,
+    return ws_path_rename(p->report_dir, base_name(p->report_part), base_name(p->cfg.report),
                           p->cfg.report_replace);
 }
 
@@ -606,6 +627,7 @@ static int finish_report(struct ws_post *p, const struct ws_dfxml_tail *tail)
     int rc = ws_dfxml_close(p->report, &t);
     p->report = NULL;
     p->report_fd = -1;
+    p->report_ended = true;
     if (rc == 0)
         rc = commit_report(p);
     if (rc < 0 && !p->report_error)
@@ -656,8 +678,11 @@ void ws_post_destroy(struct ws_post *p)
     }
     if (p->report)
         (void)ws_dfxml_close(p->report, NULL);
-    else if (p->report_part && p->report_fd >= 0)
+    else if (p->report_fd >= 0 && p->report_fd != STDOUT_FILENO)
         close(p->report_fd);
+    /* A run that did not begin leaves nothing in the way of the next; what failed at its end stays to be seen. */
+    if (p->report_part && p->report_fd >= 0 && !p->report_ended)
+        (void)unlinkat(p->report_dir, base_name(p->report_part), 0);
     ws_post_python_stop(p);
     ws_http_destroy(p->http);
     ws_http_destroy(p->http_raw);

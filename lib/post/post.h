@@ -28,6 +28,7 @@ struct ws_post_config {
 
     const char *report; /* path of the DFXML report, "-" = standard output; NULL = none. Borrowed. */
     bool report_replace;
+    bool report_in_place; /* no .part and rename: for a run that gives up the right to rename */
     struct ws_dfxml_creator creator; /* of the report; what it points to is borrowed */
 
     const char *command, *http_command; /* run as: sh -c 'COMMAND "$1"' sh PATH; NULL = none */
@@ -38,7 +39,7 @@ struct ws_post_config {
 /* Whether there is anything to do. Pure. */
 bool ws_post_wanted(const struct ws_post_config *cfg);
 
-/* 0, or -EINVAL with a line in err: what of a configuration is wrong in itself. Pure. */
+/* 0, or -EINVAL (or -ENOMEM) with a line in err: what of a configuration is wrong in itself. */
 int ws_post_check(const struct ws_post_config *cfg, char *err, size_t err_len);
 
 /* Makes it, after the directory of the stream files; opens the report. 0 or -errno with a line in err. Main thread. */

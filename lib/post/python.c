@@ -246,6 +246,7 @@ int ws_post_python_start(struct ws_post *p, char *err, size_t err_len)
         y->spec = strdup(p->cfg.python);
     if (!y || !y->spec) {
         free(y);
+        snprintf(err, err_len, "--python: %s", strerror(ENOMEM));
         return -ENOMEM;
     }
     y->fd = -1;

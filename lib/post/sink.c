@@ -216,7 +216,8 @@ static bool reported(const struct post_sink *ps, const struct ws_flow *flow, uns
 static void on_open(struct ws_sink *s, struct ws_flow *flow)
 {
     struct ws_post_worker *w = ((struct post_sink *)s)->w;
-    (void)flow;
+    if (flow->key.proto != 6)
+        return;
     w->flows_max = WS_MAX(w->flows_max, ++w->flows);
 }
 
@@ -321,7 +322,7 @@ static void on_close(struct ws_sink *s, struct ws_flow *flow, const struct ws_tc
     struct ws_post_worker *w = ps->w;
     bool may_wait = ps->p->cfg.may_wait || cause == WS_FLOW_END_OF_INPUT;
     (void)tcp;
-    if (ps->detail) {
+    if (ps->detail && flow->key.proto == 6) {
         unsigned seen = (flow->seen & 1) + (flow->seen >> 1 & 1);
         w->flows -= w->flows > 0;
         w->flows_all += seen;

@@ -79,6 +79,12 @@ class Alloc(e2e.Case):
     def test_streams(self):
         self.every("streams", data("sample"), "-o", "s", "-q", "--json", "--workers", "2")
 
+    def test_finished_files(self):
+        self.every("streams", data("sample"), "-o", "s", "-q", "--json", "--md5", "--http", "--http-names", "old", "--report",
+                   self.path("r.xml"), "--overwrite", "--on-close", ":", "--port", "57672")
+        # what starts is the same for each run of python, which takes long
+        self.every("streams", data("sample"), "-o", "s", "-q", "--python", "/:os:getenv", "--port", "57672", most=20)
+
     def test_streams_of_another_format(self):
         self.every("streams", data("sample"), "-o", "s", "-q", "--format", "headers", "--part", "--gaps-file")
 

@@ -91,7 +91,7 @@ static void print_lines(const struct options *o, struct ws_flow_record **rec, si
         fwrite(buf, 1, t.len, stdout);
     }
     for (size_t i = 0; i < n; i++) {
-        ws_community_id(&rec[i]->key, 0, id);
+        outputs_community_id(rec[i], 0, id);
         ws_text_init(&t, buf, WS_RECORD_LINE_MAX);
         if (o->csv)
             ws_record_csv(&t, rec[i], id);

@@ -237,7 +237,7 @@ static int unpack(struct run *r, const char *from, const char *to)
     size_t len = ws_frame_header(head, sizeof(head), &fmt, &iface, 1);
     fwrite(head, 1, len, f);
     struct ws_packet pkt[WS_BURST_MAX];
-    while ((n = ws_source_rx(s, pkt, WS_BURST_MAX)) >= 0) {
+    while (!run_signalled() && (n = ws_source_rx(s, pkt, WS_BURST_MAX)) >= 0) {
         for (int i = 0; i < n; i++) {
             struct ws_frame fr;
             if (pkt[i].link_type != iface.link_type) {
@@ -258,6 +258,10 @@ static int unpack(struct run *r, const char *from, const char *to)
     if (ferror(f) || fclose(f) != 0) {
         fprintf(stderr, "wirespool: %s: %s\n", to, strerror(errno));
         code = 3;
+    }
+    if (!code && run_signalled()) {
+        fprintf(stderr, "wirespool: %s: interrupted while it was unpacked\n", from);
+        code = 1;
     }
     return code;
 }
@@ -315,6 +319,7 @@ static int make_scratch(struct run *r)
 
 static int open_replay(struct run *r)
 {
+    run_catch_signals(); /* what is unpacked does not stay behind */
     for (unsigned i = 0; i < r->o->input.n; i++) {
         const char *path = r->o->input.item[i];
         char unpacked[600], devargs[1200];

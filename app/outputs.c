@@ -18,6 +18,7 @@
 #include "app/post.h"
 #include "app/run.h"
 #include "app/ssids.h"
+#include "filter/select.h"
 #include "format/name.h"
 #include "sink/pcap.h"
 #include "sink/stream.h"
@@ -295,10 +296,11 @@ static size_t pcapng_trailer(void *user, uint8_t *buf, size_t max)
             .ticks = (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec,
             .start_ticks = WS_PCAPNG_UNKNOWN,
             .end_ticks = WS_PCAPNG_UNKNOWN,
-            .received = f->received,
-            .dropped = f->dropped,
+            /* the thread that polls the interface counts on meanwhile */
+            .received = __atomic_load_n(&f->received, __ATOMIC_RELAXED),
+            .dropped = __atomic_load_n(&f->dropped, __ATOMIC_RELAXED),
         };
-        if (st.received != UINT64_MAX || st.dropped != UINT64_MAX)
+        if ((st.received != UINT64_MAX || st.dropped != UINT64_MAX) && max - len >= WS_PCAPNG_STATS_MAX)
             len += ws_pcapng_stats_encode(buf + len, max - len, &st);
     }
     return len;
@@ -554,6 +556,9 @@ static int make_rotate_sink(struct run *r, unsigned worker, struct ws_sink **s)
         .n_iface = r->n_iface,
         .size_max = r->o->rotate_size,
         .time_ns = r->o->rotate_time,
+        .trailer = r->out.pcapng ? pcapng_trailer : NULL,
+        .trailer_max = r->n_iface * WS_PCAPNG_STATS_MAX,
+        .user = r,
     };
     return ws_sink_rotate_create(s, &rc);
 }
@@ -670,6 +675,15 @@ static int make_metadata_sink(struct run *r, unsigned worker, struct ws_sink **s
     return ws_sink_stream_create(s, &sc, err, sizeof(err));
 }
 
+void outputs_community_id(const struct ws_flow_record *rec, uint16_t seed, char *buf)
+{
+    if (rec->icmp)
+        ws_community_id_icmp(&rec->key, rec->icmp >> 16 & 1, (uint8_t)(rec->icmp >> 8), (uint8_t)rec->icmp, seed,
+                             buf);
+    else
+        ws_community_id(&rec->key, seed, buf);
+}
+
 static int make_flow_lines_sink(struct run *r, unsigned worker, struct ws_sink **s)
 {
     struct ws_sink_record_live_config lc = {
@@ -678,7 +692,7 @@ static int make_flow_lines_sink(struct run *r, unsigned worker, struct ws_sink *
         .lengths = !r->o->per_tuple,
         .ip_bytes = true,
         .selected_only = true,
-        .community_id = ws_community_id,
+        .community_id = outputs_community_id,
     };
     return ws_sink_record_live_create(s, &lc);
 }

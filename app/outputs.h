@@ -39,6 +39,9 @@ struct outputs {
 /* An input interface as pcapng describes it (nanosecond stamps). */
 void outputs_iface(struct ws_pcapng_iface *out, const struct ws_source_iface *in);
 
+/* The Community ID of a record: of an ICMP flow that of its first message, as Zeek does. */
+void outputs_community_id(const struct ws_flow_record *rec, uint16_t seed, char *buf);
+
 /* Decides which outputs there are and so how many writers run. 0 or exit code. */
 int outputs_count(struct run *r);
 

@@ -60,7 +60,12 @@ static void on_signal(int sig)
     }
 }
 
-static void catch_signals(void)
+bool run_signalled(void)
+{
+    return signals_seen;
+}
+
+void run_catch_signals(void)
 {
     struct sigaction sa = {.sa_handler = on_signal};
     sigemptyset(&sa.sa_mask);
@@ -74,19 +79,35 @@ int run_init(struct run *r, const struct options *o, enum command cmd, const cha
     r->o = o;
     r->cmd = cmd;
     r->name = name;
+    if (o->user && !(r->user = getpwnam(o->user))) {
+        fprintf(stderr, "wirespool: -U %s: no such user\n", o->user);
+        return 2;
+    }
     return plan_engine(&r->ec, o, cmd);
+}
+
+/* Before any output is made and any packet read: a place that cannot be written is known at once. */
+static int open_stats(struct run *r)
+{
+    const char *path = r->o->stats_json;
+    if (!path || r->stats_json || strcmp(path, "-") == 0)
+        return 0;
+    r->stats_json = fopen(path, "we");
+    if (!r->stats_json) {
+        fprintf(stderr, "wirespool: %s: %s\n", path, strerror(errno));
+        return 3;
+    }
+    if (r->user && fchown(fileno(r->stats_json), r->user->pw_uid, r->user->pw_gid) < 0 && errno != EPERM)
+        fprintf(stderr, "wirespool: -U: cannot give %s to that user: %s\n", path, strerror(errno));
+    return 0;
 }
 
 /* Gives up root for good. Files that are opened later are this user's. */
 static int become_user(struct run *r)
 {
-    if (!r->o->user)
+    const struct passwd *pw = r->user;
+    if (!pw)
         return 0;
-    struct passwd *pw = getpwnam(r->o->user);
-    if (!pw) {
-        fprintf(stderr, "wirespool: -U %s: no such user\n", r->o->user);
-        return 2;
-    }
     outputs_chown(&r->out, pw->pw_uid, pw->pw_gid);
     if (r->post && ws_post_chown(r->post, pw->pw_uid, pw->pw_gid) < 0)
         fprintf(stderr, "wirespool: -U: cannot give the report to that user: %s\n", strerror(errno));
@@ -206,7 +227,7 @@ int run_execute(struct run *r)
     struct progress progress;
     int code;
 
-    if ((code = outputs_count(r)) || (code = start_plain_runtime(r)) ||
+    if ((code = outputs_count(r)) || (code = open_stats(r)) || (code = start_plain_runtime(r)) ||
         (code = outputs_prepare(r)) || (code = post_prepare(r)) ||
         (code = outputs_make_announcer(r)))
         return code;
@@ -221,7 +242,7 @@ int run_execute(struct run *r)
     }
     if ((code = become_user(r)) || (code = start_ports(r)))
         return code;
-    catch_signals();
+    run_catch_signals();
     atomic_store(&signalled_engine, r->engine);
     atomic_store(&signalled_post, r->post);
     if (signals_seen)
@@ -251,6 +272,13 @@ int run_execute(struct run *r)
     return code;
 }
 
+/* Kinds of selection of flows that were asked for. */
+static unsigned selectors(const struct options *o)
+{
+    return (unsigned)((o->port.n > 0) + (o->not_port.n > 0) + (o->host.n > 0) + (o->tuple.n > 0) +
+                      (o->community_id.n > 0) + (o->flow.n > 0));
+}
+
 /* Why there may be nothing. */
 static void explain_nothing(const struct run *r)
 {
@@ -270,6 +298,12 @@ static void explain_nothing(const struct run *r)
                 ": the filter expression or time range matches none (on VLAN-tagged traffic write "
                 "'vlan and ...')\n",
                 received);
+    } else if (ws_count_get(&r->sum, WS_C_FLOWS_CREATED) && !ws_count_get(&r->sum, WS_C_FLOWS_SELECTED)) {
+        fprintf(stderr, "wirespool: none of %" PRIu64 " flows is selected:%s%s%s%s%s%s match%s none\n",
+                ws_count_get(&r->sum, WS_C_FLOWS_CREATED), r->o->port.n ? " --port" : "",
+                r->o->not_port.n ? " --not-port" : "", r->o->host.n ? " --host" : "",
+                r->o->tuple.n ? " --tuple" : "", r->o->community_id.n ? " --community-id" : "",
+                r->o->flow.n ? " --flow" : "", selectors(r->o) == 1 ? "es" : "");
     }
 }
 
@@ -278,17 +312,15 @@ static int print_stats(struct run *r)
     int code = 0;
     if (r->o->stats)
         ws_ledger_print(stderr, &r->sum);
-    if (r->o->stats_json) {
-        FILE *f = strcmp(r->o->stats_json, "-") == 0 ? stderr : fopen(r->o->stats_json, "w");
-        if (!f) {
-            fprintf(stderr, "wirespool: %s: %s\n", r->o->stats_json, strerror(errno));
-            return 3;
-        }
-        ws_ledger_print_json(f, &r->sum);
-        if (f != stderr && fclose(f) != 0) {
-            fprintf(stderr, "wirespool: %s: %s\n", r->o->stats_json, strerror(errno));
-            code = 3;
-        }
+    if (!r->o->stats_json)
+        return code;
+    FILE *f = r->stats_json ? r->stats_json : stderr;
+    r->stats_json = NULL;
+    ws_ledger_print_json(f, &r->sum);
+    bool bad = ferror(f);
+    if ((f != stderr && fclose(f) != 0) || bad) {
+        fprintf(stderr, "wirespool: %s: %s\n", r->o->stats_json, strerror(errno));
+        code = 3;
     }
     return code;
 }
@@ -388,6 +420,8 @@ void run_fini(struct run *r)
     if (r->ec.runtime)
         ws_runtime_stop(r->ec.runtime);
     plan_free(&r->ec);
+    if (r->stats_json)
+        fclose(r->stats_json);
     free(r->paths);
     remove_scratch(r);
 }

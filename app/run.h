@@ -3,6 +3,7 @@
 #ifndef WS_APP_RUN_H
 #define WS_APP_RUN_H
 
+#include <pwd.h>
 #include <stdio.h>
 
 #include "app/options.h"
@@ -23,6 +24,8 @@ struct run {
     struct outputs out;
     struct ws_post *post; /* works on finished stream files, or NULL */
     char *command_line;   /* for its report */
+    struct passwd *user;  /* of -U; static storage of the C library; NULL: nobody */
+    FILE *stats_json;     /* open from before the outputs are made */
     bool report_failed;
     struct ws_port *port[DEVICES_MAX];
     unsigned n_port;
@@ -70,6 +73,9 @@ uint64_t run_written(const struct run *r, enum ws_counter handed, enum ws_counte
 /* Where lists go that a command prints beside its results: standard output, or error when an output goes there or
  * results for machines do. */
 FILE *run_text_out(const struct run *r);
+/* From here on Ctrl-C and SIGTERM end what goes on instead of the process. */
+void run_catch_signals(void);
+bool run_signalled(void);
 
 void run_fini(struct run *r);
 

@@ -59,6 +59,7 @@
     X(FRAG_DUPLICATE, "frag_duplicate", "packets", "fragments that brought nothing new")           \
     /* flows */                                                                                    \
     X(FLOWS_CREATED, "flows_created", "flows", "flows created")                                    \
+    X(FLOWS_SELECTED, "flows_selected", "flows", "of those, wanted by an output")                  \
     X(FLOWS_CLOSED, "flows_closed", "flows", "flows closed for any cause")                         \
     X(FLOWS_IDLE, "flows_idle", "flows", "of those, closed by idle timeout")                       \
     X(FLOWS_REUSED, "flows_reused", "flows", "of those, replaced by a new connection on the tuple") \

@@ -124,6 +124,7 @@ static void open_flow(struct ws_flow_stage *fs, struct ws_flow *f, unsigned dir,
     f->first_ordinal[dir] = first;
     f->first_ordinal[!dir] = WS_ORDINAL_NONE;
     f->selected = (uint8_t)ws_select_flow(fs->select, &f->key, first);
+    ws_count(fs->counters, WS_C_FLOWS_SELECTED, f->selected != 0);
     FOR_SINKS(fs, WS_SINK_OPEN, s)
         (*s)->ops->flow_open(*s, f);
 }

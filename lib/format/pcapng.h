@@ -119,6 +119,7 @@ size_t ws_pcapng_section_encode(uint8_t *out, size_t room, const struct ws_pcapn
 size_t ws_pcapng_iface_encode(uint8_t *out, size_t room, const struct ws_pcapng_iface *iface);
 /* Fields are ns since the epoch (ticks, start_ticks, end_ticks) and counts; WS_PCAPNG_UNKNOWN is
  * left out. */
+#define WS_PCAPNG_STATS_MAX 76u
 size_t ws_pcapng_stats_encode(uint8_t *out, size_t room, const struct ws_pcapng_stats *st);
 
 #define WS_PCAPNG_EPB_HEAD 28u

@@ -28,6 +28,7 @@ struct ws_flow_record {
     /* with ws_sink_record_config.order, else 0: */
     uint32_t begin_seq[2]; /* TCP: ISN of the originator's SYN, when a SYN or SYN/ACK was the first */
     uint32_t late[2];      /* TCP segments with bytes that came after later bytes */
+    uint32_t icmp;      /* ICMP: 1 << 24 | direction << 16 | type << 8 | code of its first message; 0 unknown */
     uint32_t worker;    /* of a live run; UINT32_MAX = not told, as results do not depend on it */
     uint8_t orig;       /* direction of the originator */
     uint8_t selected;   /* bit d: direction d was chosen by the selectors */

@@ -54,6 +54,11 @@ struct ws_sink_rotate_config {
     unsigned n_iface;                    /* >= 1 */
     uint64_t size_max; /* bytes a file; 0 = no limit. A file has one packet at least */
     int64_t time_ns;   /* packet time a file, counted from multiples of it; 0 = no limit */
+    /* Bytes put behind the last packet of each shard (interface statistics), at most trailer_max; they count for
+     * size_max. Called on the sink's thread. Left out when the channel has no room. NULL = none. */
+    size_t (*trailer)(void *user, uint8_t *buf, size_t max);
+    size_t trailer_max;
+    void *user;
 };
 int ws_sink_rotate_create(struct ws_sink **s, const struct ws_sink_rotate_config *cfg);
 

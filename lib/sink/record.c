@@ -16,7 +16,14 @@ struct record_order {
     uint32_t begin_seq[2], late[2], gaps[2];
 };
 
-/* What both sinks share. In the flow's area, when ip_bytes is asked for: uint64_t[2]; when order is: struct record_order. */
+/* Of any flow, when ip_bytes is asked for. */
+struct record_packets {
+    uint64_t ip_bytes[2];
+    uint32_t icmp; /* as struct ws_flow_record's */
+    uint32_t reserved;
+};
+
+/* What both sinks share. In the flow's area, when ip_bytes is asked for: struct record_packets; when order is: struct record_order. */
 struct record_sink {
     struct ws_sink base;
     bool lengths, ip_bytes, worker, order;
@@ -33,7 +40,7 @@ struct record_sink {
     char path[PATH_MAX_BYTES];
 };
 
-static uint64_t *ip_bytes_of(const struct record_sink *rs, struct ws_flow *flow)
+static struct record_packets *packets_of(const struct record_sink *rs, struct ws_flow *flow)
 {
     return ws_flow_ext(flow, rs->base.flow_off);
 }
@@ -54,8 +61,13 @@ static uint64_t ip_length(const struct ws_packet *p)
 
 static void on_packet(struct ws_sink *s, struct ws_flow *flow, const struct ws_packet *p)
 {
-    if (flow && !(p->flags & WS_PKT_DATAGRAM) && p->l3_off <= p->cap_len)
-        ip_bytes_of((struct record_sink *)s, flow)[p->dir] += ip_length(p);
+    if (!flow || p->flags & WS_PKT_DATAGRAM || p->l3_off > p->cap_len)
+        return;
+    struct record_packets *a = packets_of((struct record_sink *)s, flow);
+    a->ip_bytes[p->dir] += ip_length(p);
+    if (WS_UNLIKELY((flow->key.proto == 1 || flow->key.proto == 58) && !a->icmp && p->payload_len >= 2 &&
+                    !(p->flags & WS_PKT_FRAGMENT)))
+        a->icmp = 1u << 24 | (uint32_t)p->dir << 16 | (uint32_t)p->payload[0] << 8 | p->payload[1];
 }
 
 static struct record_order *order_of(struct record_sink *rs, struct ws_flow *flow)
@@ -139,6 +151,8 @@ static void fill(struct record_sink *rs, struct ws_flow_record *r, struct ws_flo
     const char *end = cause_name(cause);
     memset(r, 0, sizeof(*r));
     r->key = f->key;
+    if (rs->ip_bytes && f->selected)
+        r->icmp = packets_of(rs, f)->icmp;
     for (unsigned d = 0; d < 2; d++) {
         r->first_ordinal[d] = f->first_ordinal[d];
         r->first_ts_ns[d] = f->first_ts_ns[d];
@@ -146,7 +160,7 @@ static void fill(struct record_sink *rs, struct ws_flow_record *r, struct ws_flo
         r->packets[d] = f->packets[d];
         r->bytes[d] = f->bytes[d];
         r->payload_bytes[d] = f->payload_bytes[d];
-        r->ip_bytes[d] = rs->ip_bytes && f->selected ? ip_bytes_of(rs, f)[d] : WS_RECORD_UNKNOWN;
+        r->ip_bytes[d] = rs->ip_bytes && f->selected ? packets_of(rs, f)->ip_bytes[d] : WS_RECORD_UNKNOWN;
         r->stream_bytes[d] = WS_RECORD_UNKNOWN;
         if (tcp && rs->lengths && f->selected) {
             r->stream_bytes[d] = ws_tcp_dir_length(&tcp->dir[d]);
@@ -244,7 +258,7 @@ static void set_needs(struct record_sink *rs)
         rs->base.needs |= WS_SINK_GAPS;
     if (rs->ip_bytes) {
         rs->base.needs |= WS_SINK_PACKET;
-        rs->base.flow_bytes = 2 * sizeof(uint64_t);
+        rs->base.flow_bytes = (uint32_t)sizeof(struct record_packets);
     }
     if (rs->order) {
         rs->base.needs |= WS_SINK_FIRST | WS_SINK_SEGMENT | WS_SINK_GAPS;
@@ -323,7 +337,7 @@ static void write_on_close(struct ws_sink *s, struct ws_flow *flow, const struct
         return;
     fill(rs, &r, flow, tcp, cause);
     if (rs->live.community_id)
-        rs->live.community_id(&r.key, rs->live.community_seed, id);
+        rs->live.community_id(&r, rs->live.community_seed, id);
     ws_text_init(&t, buf, sizeof(buf));
     if (rs->live.format == WS_RECORD_JSON)
         ws_record_json(&t, &r, id);

@@ -44,8 +44,8 @@ struct ws_sink_record_live_config {
                          the CSV names; copied */
     bool lengths, ip_bytes;
     bool selected_only; /* leave out flows that the selectors did not choose */
-    /* Writes a community id (at least 40 bytes) for a key; NULL = none. */
-    void (*community_id)(const struct ws_key *key, uint16_t seed, char *buf);
+    /* Writes a community id (at least 40 bytes) for a record; NULL = none. */
+    void (*community_id)(const struct ws_flow_record *r, uint16_t seed, char *buf);
     uint16_t community_seed;
 };
 int ws_sink_record_live_create(struct ws_sink **s, const struct ws_sink_record_live_config *cfg);

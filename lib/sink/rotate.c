@@ -19,15 +19,25 @@ struct rotate_sink {
     uint64_t to_close; /* a full shard that the channel had no room to close */
     uint64_t to_close_size;
     uint32_t number; /* of the next shard */
-    uint8_t *header;
+    uint8_t *header, *trailer;
     size_t header_len;
     char stem[STEM_MAX + 1];
 };
+
+static void put_trailer(struct rotate_sink *rs)
+{
+    if (!rs->cfg.trailer || rs->pos == 0)
+        return;
+    struct ws_bytes piece = {rs->trailer, rs->cfg.trailer(rs->cfg.user, rs->trailer, rs->cfg.trailer_max)};
+    if (piece.len && ws_channel_file_write(rs->cfg.channel, rs->file, rs->pos, &piece, 1) == 0)
+        rs->pos += piece.len;
+}
 
 /* Gives the close of the last shard to the channel; false while there is no room. */
 static bool close_shard(struct rotate_sink *rs)
 {
     if (rs->file && !rs->to_close) {
+        put_trailer(rs);
         rs->to_close = rs->file;
         rs->to_close_size = rs->pos;
         rs->file = 0;
@@ -79,7 +89,7 @@ static bool ready(struct rotate_sink *rs, int64_t ts_ns, size_t len)
 {
     if (rs->file) {
         bool full =
-            rs->cfg.size_max && rs->pos > rs->header_len && rs->pos + len > rs->cfg.size_max;
+            rs->cfg.size_max && rs->pos > rs->header_len && rs->pos + len + rs->cfg.trailer_max > rs->cfg.size_max;
         bool over = rs->cfg.time_ns && ts_ns >= rs->until_ns;
         if (WS_UNLIKELY(full || over))
             close_shard(rs);
@@ -135,6 +145,7 @@ static void on_finish(struct ws_sink *s)
 static void on_destroy(struct ws_sink *s)
 {
     free(((struct rotate_sink *)s)->header);
+    free(((struct rotate_sink *)s)->trailer);
     free(s);
 }
 
@@ -151,11 +162,15 @@ int ws_sink_rotate_create(struct ws_sink **s, const struct ws_sink_rotate_config
     if (cfg->n_iface == 0 || strlen(cfg->stem) > STEM_MAX)
         return -EINVAL;
     struct rotate_sink *rs = calloc(1, sizeof(*rs));
-    if (!rs || !(rs->header = malloc(room))) {
+    if (rs && cfg->trailer)
+        rs->trailer = malloc(cfg->trailer_max);
+    if (!rs || (cfg->trailer && !rs->trailer) || !(rs->header = malloc(room))) {
+        free(rs ? rs->trailer : NULL);
         free(rs);
         return -ENOMEM;
     }
     rs->cfg = *cfg;
+    rs->cfg.trailer_max = cfg->trailer ? cfg->trailer_max : 0;
     rs->header_len = ws_frame_header(rs->header, room, &cfg->format, cfg->iface, cfg->n_iface);
     rs->link_type = cfg->iface[0].link_type;
     memcpy(rs->stem, cfg->stem, strlen(cfg->stem) + 1);

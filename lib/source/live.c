@@ -100,8 +100,8 @@ static void live_stats(struct ws_source *s, struct ws_counters *c)
     missed += now.ps_ifdrop - l->last.ps_ifdrop;
     l->missed += missed;
     l->last = now;
-    l->iface.received = l->received;
-    l->iface.dropped = l->missed;
+    __atomic_store_n(&l->iface.received, l->received, __ATOMIC_RELAXED); /* trailers of files read them */
+    __atomic_store_n(&l->iface.dropped, l->missed, __ATOMIC_RELAXED);
     ws_count(c, WS_C_PORT_MISSED, missed); /* a thread may poll several interfaces */
 }
 

@@ -299,8 +299,9 @@ static void queue_stats(struct ws_source *s, struct ws_counters *c)
     add_new(c, WS_C_PORT_ERRORS, st.ierrors, &q->errors_said);
     add_new(c, WS_C_PORT_NOMBUF, st.rx_nombuf, &q->nombuf_said);
     if (!q->port->info.missed_unknown) {
-        q->iface.received = st.ipackets + st.imissed + st.rx_nombuf;
-        q->iface.dropped = st.imissed + st.rx_nombuf;
+        /* trailers of files read them */
+        __atomic_store_n(&q->iface.received, st.ipackets + st.imissed + st.rx_nombuf, __ATOMIC_RELAXED);
+        __atomic_store_n(&q->iface.dropped, st.imissed + st.rx_nombuf, __ATOMIC_RELAXED);
     }
 }
 

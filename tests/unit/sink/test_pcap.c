@@ -5,6 +5,9 @@
 
 #include <pcap/pcap.h>
 
+#include "base/bytes.h"
+#include "format/pcapng.h"
+
 #include "sink/pcap.h"
 
 enum { LEN_MAX = 300 };
@@ -403,6 +406,45 @@ static void by_size(void **state)
     rig_fini(&r);
 }
 
+static size_t statistics(void *user, uint8_t *buf, size_t max)
+{
+    uint64_t *seen = user;
+    const struct ws_pcapng_stats st = {.ticks = 1, .start_ticks = WS_PCAPNG_UNKNOWN, .end_ticks = WS_PCAPNG_UNKNOWN,
+                                       .received = ++*seen, .dropped = 7};
+    return ws_pcapng_stats_encode(buf, max, &st);
+}
+
+/* Each pcapng shard tells what its interfaces lost up to its end, within the size asked for. */
+static void statistics_of_shards(void **state)
+{
+    static const char *const names[] = {"o/cap_20010909-014640_00000.pcapng", "o/cap_20010909-014640_00001.pcapng"};
+    struct rig r;
+    uint64_t seen = 0;
+    (void)state;
+    rotate(&r, (struct ws_sink_rotate_config){.size_max = 600, .workers = 1, .format = {.pcapng = true},
+                                              .trailer = statistics, .trailer_max = WS_PCAPNG_STATS_MAX, .user = &seen});
+    for (unsigned i = 0; i < 5; i++) {
+        struct ws_packet p = packet(i, 0, 100);
+        r.sink->ops->packet(r.sink, NULL, &p);
+    }
+    rig_finish(&r);
+    assert_int_equal(seen, 2);
+    for (unsigned i = 0; i < 2; i++) {
+        size_t len = 0, at = 0, last = 0;
+        uint8_t *b = bed_read(bed_path(&r.bed, names[i]), &len);
+        assert_non_null(b);
+        assert_in_range(len, 1, 600);
+        for (; at < len; last = at, at += ws_load_le32(b + at + 4))
+            assert_true(at + 12 <= len && ws_load_le32(b + at + 4) >= 12);
+        assert_int_equal(at, len);
+        assert_int_equal(ws_load_le32(b + last), WS_PCAPNG_ISB);
+        assert_int_equal(ws_load_le32(b + last + 4), len - last);
+        assert_int_equal(packets_in(bed_path(&r.bed, names[i])), i ? 2 : 3);
+        free(b);
+    }
+    rig_fini(&r);
+}
+
 /* Time shards begin at multiples of the interval; an idle shard is closed by a tick. */
 static void by_time(void **state)
 {
@@ -442,7 +484,7 @@ int main(void)
         cmocka_unit_test(growing_interfaces),
         cmocka_unit_test(unknown_interface),
         cmocka_unit_test(by_size),
-        cmocka_unit_test(by_time),
+        cmocka_unit_test(by_time), cmocka_unit_test(statistics_of_shards),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -155,9 +155,9 @@ static void caps(void **state)
     }
 }
 
-static void fake_id(const struct ws_key *key, uint16_t s, char *buf)
+static void fake_id(const struct ws_flow_record *record, uint16_t s, char *buf)
 {
-    snprintf(buf, 40, "1:%u-%u", key->port[0], s);
+    snprintf(buf, 40, "1:%u-%u", record->key.port[0], s);
 }
 
 static void live_json(void **state)

@@ -20,19 +20,14 @@ int ssids_make_sink(struct run *r, unsigned worker, struct ws_sink **s)
     return rc;
 }
 
-/* Length of the character at s of n bytes that may stand in XML 1.0 (section 2.2), 0 when there is none. */
+/* Length of the character at s of n bytes that may stand in XML 1.0 (section 2.2), 0 when there is
+ * none. */
 static size_t xml_char(const uint8_t *s, size_t n)
 {
-    size_t len = s[0] < 0x80 ? 1 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : (s[0] & 0xf0) == 0xe0 ? 3 : s[0] >= 0xf0 && s[0] < 0xf5 ? 4 : 0;
-    if (len == 0 || len > n || s[0] < 0x20 || s[0] == 0x7f)
-        return 0;
-    for (size_t i = 1; i < len; i++)
-        if ((s[i] & 0xc0) != 0x80)
-            return 0;
-    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf0 && s[1] < 0x90) ||
-        (s[0] == 0xf4 && s[1] > 0x8f) || (s[0] == 0xef && s[1] == 0xbf && s[2] >= 0xbe))
-        return 0;
-    return len;
+    if (s[0] < 0x80)
+        return s[0] >= 0x20 && s[0] != 0x7f;
+    size_t len = ws_text_utf8(s, n);
+    return len == 3 && s[0] == 0xef && s[1] == 0xbf && s[2] >= 0xbe ? 0 : len; /* U+FFFE, U+FFFF */
 }
 
 /* Puts a name; what is no character becomes a question mark. Returns whether something did. */
@@ -47,7 +42,12 @@ static bool put_name(FILE *f, const uint8_t *s, size_t n, bool xml)
             len = 1;
             entity = "?";
         } else if (xml) {
-            entity = s[i] == '<' ? "&lt;" : s[i] == '>' ? "&gt;" : s[i] == '&' ? "&amp;" : s[i] == '\'' ? "&apos;" : s[i] == '"' ? "&quot;" : NULL;
+            entity = s[i] == '<'    ? "&lt;"
+                     : s[i] == '>'  ? "&gt;"
+                     : s[i] == '&'  ? "&amp;"
+                     : s[i] == '\'' ? "&apos;"
+                     : s[i] == '"'  ? "&quot;"
+                                    : NULL;
         }
         if (entity)
             fputs(entity, f);
@@ -113,8 +113,8 @@ static void put_json(FILE *f, const struct ws_ssid *s)
 static void put_row(FILE *f, const struct ws_ssid *s)
 {
     put_mac(f, s->network.bssid);
-    fprintf(f, "  %7u  %10" PRIu64 "  %10" PRIu64 "  %-4s  ", s->network.channel, s->beacons, s->responses,
-            s->network.privacy ? "yes" : "no");
+    fprintf(f, "  %7u  %10" PRIu64 "  %10" PRIu64 "  %-4s  ", s->network.channel, s->beacons,
+            s->responses, s->network.privacy ? "yes" : "no");
     if (s->network.ssid_len)
         put_name(f, s->network.ssid, s->network.ssid_len, false);
     else
@@ -134,7 +134,8 @@ int ssids_print(const struct run *r)
     }
     FILE *f = run_text_out(r);
     if (!r->o->json)
-        fprintf(f, n ? "BSSID              Channel     Beacons   Responses  Encr  SSID\n" : "no wireless networks\n");
+        fprintf(f, n ? "BSSID              Channel     Beacons   Responses  Encr  SSID\n"
+                     : "no wireless networks\n");
     for (size_t i = 0; i < n; i++)
         (r->o->json ? put_json : put_row)(f, &list[i]);
     free(list);

@@ -61,32 +61,6 @@ void ws_json_key(struct ws_json *j, const char *key)
     j->value = true;
 }
 
-/* Length of the well-formed UTF-8 sequence at s (RFC 3629 section 4), 0 if there is none. */
-static size_t utf8_len(const uint8_t *s, size_t n)
-{
-    uint8_t b = s[0], lo = 0x80, hi = 0xbf;
-    size_t len;
-    if (b >= 0xc2 && b <= 0xdf) {
-        len = 2;
-    } else if (b >= 0xe0 && b <= 0xef) {
-        len = 3;
-        lo = b == 0xe0 ? 0xa0 : 0x80; /* no overlong forms */
-        hi = b == 0xed ? 0x9f : 0xbf; /* no surrogates */
-    } else if (b >= 0xf0 && b <= 0xf4) {
-        len = 4;
-        lo = b == 0xf0 ? 0x90 : 0x80;
-        hi = b == 0xf4 ? 0x8f : 0xbf; /* nothing above U+10FFFF */
-    } else {
-        return 0;
-    }
-    if (n < len || s[1] < lo || s[1] > hi)
-        return 0;
-    for (size_t i = 2; i < len; i++)
-        if (s[i] < 0x80 || s[i] > 0xbf)
-            return 0;
-    return len;
-}
-
 static void put_u00(struct ws_text *t, uint8_t b, bool upper)
 {
     ws_text_put(t, "\\u00", 4);
@@ -125,7 +99,7 @@ void ws_json_escape(struct ws_text *t, const uint8_t *s, size_t n, bool ascii)
         char e = short_escape(b);
         size_t ok = b >= 0x20 && b < 0x7f && !e ? 1 : 0;
         if (!ok && b >= 0x80 && !ascii)
-            ok = utf8_len(s + i, n - i);
+            ok = ws_text_utf8(s + i, n - i);
         if (!ok && b == 0x7f && !ascii)
             ok = 1;
         if (ok) {

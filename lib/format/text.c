@@ -292,3 +292,28 @@ const char *ws_proto_name(uint8_t proto)
     };
     return name[proto];
 }
+
+size_t ws_text_utf8(const uint8_t *s, size_t n)
+{
+    uint8_t b = s[0], lo = 0x80, hi = 0xbf;
+    size_t len;
+    if (b >= 0xc2 && b <= 0xdf) {
+        len = 2;
+    } else if (b >= 0xe0 && b <= 0xef) {
+        len = 3;
+        lo = b == 0xe0 ? 0xa0 : 0x80; /* no overlong forms */
+        hi = b == 0xed ? 0x9f : 0xbf; /* no surrogates */
+    } else if (b >= 0xf0 && b <= 0xf4) {
+        len = 4;
+        lo = b == 0xf0 ? 0x90 : 0x80;
+        hi = b == 0xf4 ? 0x8f : 0xbf; /* nothing above U+10FFFF */
+    } else {
+        return 0;
+    }
+    if (n < len || s[1] < lo || s[1] > hi)
+        return 0;
+    for (size_t i = 2; i < len; i++)
+        if (s[i] < 0x80 || s[i] > 0xbf)
+            return 0;
+    return len;
+}

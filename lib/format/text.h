@@ -84,6 +84,10 @@ void ws_text_addr(struct ws_text *t, const uint8_t addr[16], unsigned ip_version
 void ws_text_endpoint(struct ws_text *t, const uint8_t addr[16], unsigned ip_version,
                       uint16_t port);
 
+/* Length of the well-formed UTF-8 character at s (RFC 3629 section 4; n bytes, at least 1) that is not
+ * ASCII, 0 if there is none. */
+size_t ws_text_utf8(const uint8_t *s, size_t n);
+
 /* ns as decimal seconds with digits (1..9) decimals, cut (not rounded) to them: -1500000000 with 9
  * = "-1.500000000". */
 void ws_text_seconds(struct ws_text *t, int64_t ns, unsigned digits);

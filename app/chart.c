@@ -62,10 +62,14 @@ int chart_open(struct run *r)
     const char *name;
     int dir_fd = ws_path_parent(c->part, &name);
     c->dir_fd = dir_fd < 0 ? 0 : dir_fd;
-    c->fd = open(c->part, O_WRONLY | O_CREAT | O_CLOEXEC | (r->o->overwrite ? O_TRUNC | O_NOFOLLOW : O_EXCL), 0666);
+    c->fd = open(c->part,
+                 O_WRONLY | O_CREAT | O_CLOEXEC | (r->o->overwrite ? O_TRUNC | O_NOFOLLOW : O_EXCL),
+                 0666);
     if (c->fd >= 0)
         return 0;
-    int code = complain(r, errno == EEXIST ? "its .part exists already (--overwrite replaces it)" : strerror(errno), 3);
+    int code = complain(
+        r, errno == EEXIST ? "its .part exists already (--overwrite replaces it)" : strerror(errno),
+        3);
     c->fd = 0;
     free(c->part); /* not ours: it stays */
     c->part = NULL;
@@ -98,7 +102,8 @@ int chart_make_sink(struct run *r, unsigned worker, struct ws_sink **s)
     return rc;
 }
 
-/* Now, or what SOURCE_DATE_EPOCH says (https://reproducible-builds.org/specs/source-date-epoch/). */
+/* Now, or what SOURCE_DATE_EPOCH says (https://reproducible-builds.org/specs/source-date-epoch/).
+ */
 static int64_t made_ns(void)
 {
     const char *epoch = getenv("SOURCE_DATE_EPOCH");
@@ -116,7 +121,8 @@ static int64_t made_ns(void)
 /* Whether the user asked for some of the packets only. */
 static bool selected(const struct options *o)
 {
-    return o->filter || o->port.n || o->host.n || o->tuple.n || o->community_id.n || o->flow.n || o->not_port.n || o->after || o->before;
+    return o->filter || o->port.n || o->host.n || o->tuple.n || o->community_id.n || o->flow.n ||
+           o->not_port.n || o->after || o->before;
 }
 
 /* Addresses with most bytes, "source 10.0.0.1 1234" a line. */
@@ -153,7 +159,8 @@ static void list(FILE *f, const struct ws_traffic *t)
 static int draw(struct run *r, FILE *f)
 {
     const struct options *o = r->o;
-    struct ws_sink_traffic_config tc = {.addresses_max = (uint32_t)WS_MIN(o->chart_addresses, UINT32_MAX)};
+    struct ws_sink_traffic_config tc = {.addresses_max =
+                                            (uint32_t)WS_MIN(o->chart_addresses, UINT32_MAX)};
     struct ws_traffic sum;
     const char *device[2 * WS_OPT_LIST_MAX];
     struct chart_text text = {.made_ns = made_ns(), .selected = selected(o)};

@@ -23,17 +23,18 @@ int chart_page_write(FILE *f, const struct ws_traffic *t, const struct chart_tex
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/chart_draw.h"
 #include "app/chart_scale.h"
 #include "format/text.h"
 
 /* A4 in points, and the page's grid. */
-#define PAGE_W  595.0
-#define PAGE_H  842.0
-#define LEFT    42.0
-#define RIGHT   (PAGE_W - LEFT)
-#define WIDTH   (RIGHT - LEFT)
-#define GUTTER  23.0
-#define COLUMN  ((WIDTH - GUTTER) / 2)
+#define PAGE_W 595.0
+#define PAGE_H 842.0
+#define LEFT   42.0
+#define RIGHT  (PAGE_W - LEFT)
+#define WIDTH  (RIGHT - LEFT)
+#define GUTTER 23.0
+#define COLUMN ((WIDTH - GUTTER) / 2)
 
 enum {
     SERIES = 7, /* ports with a colour of their own */
@@ -42,11 +43,18 @@ enum {
 };
 
 /* Colours that the colour-blind tell apart: Okabe and Ito, "Color Universal Design". */
-static const unsigned palette[SERIES] = {0x0072b2, 0xe69f00, 0x009e73, 0xcc79a7, 0x56b4e9, 0xd55e00, 0xb3a400};
+static const unsigned palette[SERIES] = {0x0072b2, 0xe69f00, 0x009e73, 0xcc79a7,
+                                         0x56b4e9, 0xd55e00, 0xb3a400};
 
-enum { INK = 0x1a1a1a, QUIET = 0x666666, RULE = 0xcccccc, GRID = 0xe6e6e6, OTHER = 0x8c8c8c, NO_PORT = 0xc4c4c4, LINE = 0x303030 };
-
-enum align { AT_LEFT, AT_CENTRE, AT_RIGHT };
+enum {
+    INK = 0x1a1a1a,
+    QUIET = 0x666666,
+    RULE = 0xcccccc,
+    GRID = 0xe6e6e6,
+    OTHER = 0x8c8c8c,
+    NO_PORT = 0xc4c4c4,
+    LINE = 0x303030
+};
 
 struct page {
     cairo_t *cr;
@@ -60,102 +68,6 @@ struct page {
 struct bar {
     uint64_t bytes[SERIES + 2], packets;
 };
-
-static void colour(cairo_t *cr, unsigned rgb)
-{
-    cairo_set_source_rgb(cr, (rgb >> 16 & 255) / 255.0, (rgb >> 8 & 255) / 255.0, (rgb & 255) / 255.0);
-}
-
-/* Mixed with white, so that text on it can be read. */
-static unsigned tint(unsigned rgb)
-{
-    unsigned out = 0;
-    for (unsigned shift = 0; shift < 24; shift += 8)
-        out |= (255 - (255 - (rgb >> shift & 255)) * 2 / 5) << shift;
-    return out;
-}
-
-static void box(cairo_t *cr, unsigned rgb, double x, double y, double w, double h)
-{
-    colour(cr, rgb);
-    cairo_rectangle(cr, x, y, w, h);
-    cairo_fill(cr);
-}
-
-static void rule(cairo_t *cr, unsigned rgb, double x1, double y1, double x2, double y2)
-{
-    colour(cr, rgb);
-    cairo_set_line_width(cr, 0.5);
-    cairo_move_to(cr, x1, y1);
-    cairo_line_to(cr, x2, y2);
-    cairo_stroke(cr);
-}
-
-static void font(cairo_t *cr, double size, bool bold)
-{
-    cairo_select_font_face(cr, "sans", CAIRO_FONT_SLANT_NORMAL, bold ? CAIRO_FONT_WEIGHT_BOLD : CAIRO_FONT_WEIGHT_NORMAL);
-    cairo_set_font_size(cr, size);
-}
-
-static double text_width(cairo_t *cr, const char *s)
-{
-    cairo_text_extents_t e;
-    cairo_text_extents(cr, s, &e);
-    return e.x_advance;
-}
-
-static void put(cairo_t *cr, enum align align, unsigned rgb, double x, double y, const char *s)
-{
-    colour(cr, rgb);
-    if (align != AT_LEFT)
-        x -= text_width(cr, s) * (align == AT_RIGHT ? 1 : 0.5);
-    cairo_move_to(cr, x, y);
-    cairo_show_text(cr, s);
-}
-
-/* Length of the valid UTF-8 character (RFC 3629 section 4) at s, 0 when there is none. */
-static unsigned utf8_len(const unsigned char *s)
-{
-    unsigned n = *s < 0x80 ? 1 : *s >= 0xc2 && *s < 0xe0 ? 2 : (*s & 0xf0) == 0xe0 ? 3 : *s >= 0xf0 && *s < 0xf5 ? 4 : 0;
-    for (unsigned i = 1; i < n; i++)
-        if ((s[i] & 0xc0) != 0x80)
-            return 0;
-    if ((*s == 0xe0 && s[1] < 0xa0) || (*s == 0xed && s[1] > 0x9f) || (*s == 0xf0 && s[1] < 0x90) || (*s == 0xf4 && s[1] > 0x8f))
-        return 0;
-    return n;
-}
-
-/* Copies any bytes as text that can be drawn: what is no character becomes a question mark. */
-static void drawable(char *out, size_t len, const char *in)
-{
-    size_t n = 0;
-    for (const unsigned char *s = (const unsigned char *)in; *s;) {
-        unsigned k = *s < 0x20 || *s == 0x7f ? 0 : utf8_len(s);
-        if (n + WS_MAX(k, 1u) >= len)
-            break;
-        if (k)
-            memcpy(out + n, s, k);
-        else
-            out[n] = '?';
-        n += WS_MAX(k, 1u);
-        s += WS_MAX(k, 1u);
-    }
-    out[n] = '\0';
-}
-
-/* Cuts text to a width, with an ellipsis at its end. */
-static void fit(cairo_t *cr, char *s, size_t len, double width)
-{
-    size_t n = strlen(s);
-    if (text_width(cr, s) <= width)
-        return;
-    n = WS_MIN(n, len - 4);
-    do {
-        while (n && ((unsigned char)s[--n] & 0xc0) == 0x80)
-            ;
-        memcpy(s + n, "\xe2\x80\xa6", 4);
-    } while (n && text_width(cr, s) > width);
-}
 
 static void format_bytes(char *buf, size_t len, uint64_t bytes)
 {
@@ -187,15 +99,19 @@ static void draw_inputs(struct page *p, double y)
     size_t n = 0;
     unsigned shown = 0;
     line[0] = '\0';
-    font(cr, 9, false);
+    draw_font(cr, 9, false);
     /* names until the line is full, then how many more there are */
     for (; shown < p->text->n_input; shown++) {
         const char *path = p->text->input[shown], *slash = strrchr(path, '/');
-        drawable(name, sizeof(name), strcmp(path, "-") == 0 ? "standard input" : slash && slash[1] ? slash + 1 : path);
+        draw_clean(name, sizeof(name),
+                   strcmp(path, "-") == 0 ? "standard input"
+                   : slash && slash[1]    ? slash + 1
+                                          : path);
         if (shown)
-            fit(cr, name, sizeof(name), WIDTH / 2);
+            draw_fit(cr, name, sizeof(name), WIDTH / 2);
         int k = snprintf(line + n, sizeof(line) - n, "%s%s", shown ? ", " : "", name);
-        if (k < 0 || n + (size_t)k >= sizeof(line) || (shown && text_width(cr, line) > WIDTH - 70)) {
+        if (k < 0 || n + (size_t)k >= sizeof(line) ||
+            (shown && draw_text_width(cr, line) > WIDTH - 70)) {
             line[n] = '\0';
             break;
         }
@@ -203,19 +119,20 @@ static void draw_inputs(struct page *p, double y)
     }
     if (shown < p->text->n_input)
         snprintf(line + n, sizeof(line) - n, " and %u more", p->text->n_input - shown);
-    fit(cr, line, sizeof(line), WIDTH);
-    put(cr, AT_LEFT, INK, LEFT, y, line);
+    draw_fit(cr, line, sizeof(line), WIDTH);
+    draw_text(cr, AT_LEFT, INK, LEFT, y, line);
 }
 
-static void draw_figure(struct page *p, unsigned column, double y, const char *what, const char *value, const char *more)
+static void draw_figure(struct page *p, unsigned column, double y, const char *what,
+                        const char *value, const char *more)
 {
     double x = LEFT + column * WIDTH / 4;
-    font(p->cr, 7.5, false);
-    put(p->cr, AT_LEFT, QUIET, x, y, what);
-    font(p->cr, 13, true);
-    put(p->cr, AT_LEFT, INK, x, y + 15, value);
-    font(p->cr, 7.5, false);
-    put(p->cr, AT_LEFT, QUIET, x, y + 26, more);
+    draw_font(p->cr, 7.5, false);
+    draw_text(p->cr, AT_LEFT, QUIET, x, y, what);
+    draw_font(p->cr, 13, true);
+    draw_text(p->cr, AT_LEFT, INK, x, y + 15, value);
+    draw_font(p->cr, 7.5, false);
+    draw_text(p->cr, AT_LEFT, QUIET, x, y + 26, more);
 }
 
 static void draw_figures(struct page *p, double y)
@@ -225,7 +142,8 @@ static void draw_figures(struct page *p, double y)
     uint64_t ns = t->all.packets ? (uint64_t)t->last_ns - (uint64_t)t->first_ns : 0;
     double s = (double)ns / 1e9;
 
-    snprintf(more, sizeof(more), "%.0f bytes on average", t->all.packets ? (double)t->all.bytes / (double)t->all.packets : 0.0);
+    snprintf(more, sizeof(more), "%.0f bytes on average",
+             t->all.packets ? (double)t->all.bytes / (double)t->all.packets : 0.0);
     draw_figure(p, 0, y, "Packets", grouped(number, t->all.packets), more);
     format_bytes(value, sizeof(value), t->all.bytes);
     snprintf(more, sizeof(more), "%s bytes", grouped(number, t->all.bytes));
@@ -246,24 +164,25 @@ struct part {
 };
 
 /* A thin bar of parts, and what they are. Parts of nothing are left out. */
-static void draw_mix(struct page *p, double y, const char *what, const struct part *part, unsigned n, uint64_t all)
+static void draw_mix(struct page *p, double y, const char *what, const struct part *part,
+                     unsigned n, uint64_t all)
 {
     cairo_t *cr = p->cr;
     double x = LEFT + 62, w = RIGHT - x, legend = x;
     char label[96], share[24];
-    font(cr, 7.5, false);
-    put(cr, AT_LEFT, QUIET, LEFT, y + 6.5, what);
+    draw_font(cr, 7.5, false);
+    draw_text(cr, AT_LEFT, QUIET, LEFT, y + 6.5, what);
     for (unsigned i = 0; i < n && all; i++) {
         double part_w = w * (double)part[i].bytes / (double)all;
         if (part[i].bytes == 0)
             continue;
-        box(cr, part[i].rgb, x, y, part_w, 7);
+        draw_box(cr, part[i].rgb, x, y, part_w, 7);
         x += part_w;
         format_share(share, sizeof(share), part[i].bytes, all);
         snprintf(label, sizeof(label), "%s %s", part[i].name, share);
-        box(cr, part[i].rgb, legend, y + 12, 6, 6);
-        put(cr, AT_LEFT, INK, legend + 9, y + 17.5, label);
-        legend += 9 + text_width(cr, label) + 14;
+        draw_box(cr, part[i].rgb, legend, y + 12, 6, 6);
+        draw_text(cr, AT_LEFT, INK, legend + 9, y + 17.5, label);
+        legend += 9 + draw_text_width(cr, label) + 14;
     }
 }
 
@@ -280,12 +199,9 @@ static void draw_mixes(struct page *p, double y)
     uint64_t known = t->proto[6].bytes + t->proto[17].bytes + t->proto[132].bytes + icmp;
     uint64_t ip = t->layer[WS_TRAFFIC_IP4].bytes + t->layer[WS_TRAFFIC_IP6].bytes;
     const struct part transport[] = {
-        {"TCP", t->proto[6].bytes, palette[0]},
-        {"UDP", t->proto[17].bytes, palette[2]},
-        {"SCTP", t->proto[132].bytes, palette[3]},
-        {"ICMP", icmp, palette[1]},
-        {"other IP", ip - known, OTHER},
-        {"not IP", t->all.bytes - ip, NO_PORT},
+        {"TCP", t->proto[6].bytes, palette[0]},    {"UDP", t->proto[17].bytes, palette[2]},
+        {"SCTP", t->proto[132].bytes, palette[3]}, {"ICMP", icmp, palette[1]},
+        {"other IP", ip - known, OTHER},           {"not IP", t->all.bytes - ip, NO_PORT},
     };
     char line[160], a[24], b[24];
     draw_mix(p, y, "Network", network, WS_ARRAY_SIZE(network), t->all.bytes);
@@ -296,8 +212,9 @@ static void draw_mixes(struct page *p, double y)
         if (t->vlan.bytes && t->tunnel.bytes)
             snprintf(line, sizeof(line), "in VLANs %s, in tunnels %s", a, b);
         else
-            snprintf(line, sizeof(line), "in %s %s", t->vlan.bytes ? "VLANs" : "tunnels", t->vlan.bytes ? a : b);
-        put(p->cr, AT_RIGHT, QUIET, RIGHT, y + 17.5, line);
+            snprintf(line, sizeof(line), "in %s %s", t->vlan.bytes ? "VLANs" : "tunnels",
+                     t->vlan.bytes ? a : b);
+        draw_text(p->cr, AT_RIGHT, QUIET, RIGHT, y + 17.5, line);
     }
 }
 
@@ -316,7 +233,8 @@ static bool choose_series(struct page *p)
     }
     p->n_series = 0;
     for (uint32_t port = 0; port < 65536; port++) {
-        if (bytes[port] == 0 || (p->n_series == SERIES && bytes[port] <= bytes[p->series[SERIES - 1]]))
+        if (bytes[port] == 0 ||
+            (p->n_series == SERIES && bytes[port] <= bytes[p->series[SERIES - 1]]))
             continue;
         unsigned at = p->n_series < SERIES ? p->n_series++ : SERIES - 1;
         for (; at && bytes[port] > bytes[p->series[at - 1]]; at--)
@@ -363,7 +281,8 @@ static void fill_histogram(const struct page *p, struct histogram *h)
     h->begin_ns = first - first % h->bar_ns - (first % h->bar_ns < 0 ? h->bar_ns : 0);
     for (uint32_t k = 0; k < bins; k++) {
         const struct ws_time_bin *b = ws_timeline_bin(tl, k);
-        uint64_t listed = 0, at = ((uint64_t)ws_timeline_begin_ns(tl, k) - (uint64_t)h->begin_ns) / (uint64_t)h->bar_ns;
+        uint64_t listed = 0, at = ((uint64_t)ws_timeline_begin_ns(tl, k) - (uint64_t)h->begin_ns) /
+                                  (uint64_t)h->bar_ns;
         struct bar *bar = &h->bar[WS_MIN(at, BARS + 1u)];
         h->n = (unsigned)(bar - h->bar) + 1;
         bar->packets += b->packets;
@@ -391,52 +310,57 @@ static void draw_time_axis(struct page *p, const struct histogram *h, double x, 
     char label[48], date[48], last_date[48] = "";
     if (first < h->begin_ns)
         first += tick;
-    for (uint64_t off = (uint64_t)first - (uint64_t)h->begin_ns; off <= span; off += (uint64_t)tick) {
+    for (uint64_t off = (uint64_t)first - (uint64_t)h->begin_ns; off <= span;
+         off += (uint64_t)tick) {
         double at = x + w * (double)off / (double)span;
         int64_t ns = (int64_t)((uint64_t)h->begin_ns + off);
         if (ns < h->begin_ns)
             break; /* beyond what 64 bits of ns can say */
-        rule(cr, RULE, at, y, at, y + 3);
+        draw_rule(cr, RULE, at, y, at, y + 3);
         chart_time(label, sizeof(label), ns, tick);
-        double half = text_width(cr, label) / 2;
-        put(cr, AT_CENTRE, INK, WS_MIN(at, RIGHT + 6 - half), y + 11, label);
+        double half = draw_text_width(cr, label) / 2;
+        draw_text(cr, AT_CENTRE, INK, WS_MIN(at, RIGHT + 6 - half), y + 11, label);
         chart_time(date, sizeof(date), ns, INT64_C(86400000000000));
         if (strcmp(date, last_date) != 0 && tick < INT64_C(86400000000000))
-            put(cr, AT_CENTRE, QUIET, WS_MIN(at, RIGHT + 6 - text_width(cr, date) / 2), y + 20, date);
+            draw_text(cr, AT_CENTRE, QUIET, WS_MIN(at, RIGHT + 6 - draw_text_width(cr, date) / 2),
+                      y + 20, date);
         snprintf(last_date, sizeof(last_date), "%s", date);
     }
 }
 
-static void draw_value_axes(struct page *p, double x, double y, double w, double height, double bits, double packets)
+static void draw_value_axes(struct page *p, double x, double y, double w, double height,
+                            double bits, double packets)
 {
     enum { STEPS = 5 };
     double step = chart_step(bits, STEPS);
     char label[48];
     for (unsigned i = 0; i * step <= bits * 1.0001; i++) {
         double at = y + height - height * (i * step) / bits;
-        rule(p->cr, i ? GRID : RULE, x, at, x + w, at);
+        draw_rule(p->cr, i ? GRID : RULE, x, at, x + w, at);
         chart_si(label, sizeof(label), i * step, "bit/s");
-        put(p->cr, AT_RIGHT, INK, x - 4, at + 2.5, label);
+        draw_text(p->cr, AT_RIGHT, INK, x - 4, at + 2.5, label);
         chart_si(label, sizeof(label), packets * i * step / bits, "");
         for (size_t n = strlen(label); n && label[n - 1] == ' ';)
             label[--n] = '\0';
-        put(p->cr, AT_LEFT, QUIET, x + w + 4, at + 2.5, label);
+        draw_text(p->cr, AT_LEFT, QUIET, x + w + 4, at + 2.5, label);
     }
 }
 
-/* Puts a series' name at (x, y), or on the next line when the page ends, and moves to where the next one stands. */
-static void legend_entry(struct page *p, double *x, double *y, unsigned rgb, bool line, const char *label)
+/* Puts a series' name at (x, y), or on the next line when the page ends, and moves to where the
+ * next one stands. */
+static void legend_entry(struct page *p, double *x, double *y, unsigned rgb, bool line,
+                         const char *label)
 {
-    double w = 9 + text_width(p->cr, label);
+    double w = 9 + draw_text_width(p->cr, label);
     if (*x + w > RIGHT) {
         *x = LEFT;
         *y += 10;
     }
     if (line)
-        rule(p->cr, rgb, *x - 1, *y + 3, *x + 7, *y + 3);
+        draw_rule(p->cr, rgb, *x - 1, *y + 3, *x + 7, *y + 3);
     else
-        box(p->cr, rgb, *x, *y, 6, 6);
-    put(p->cr, AT_LEFT, INK, *x + 9, *y + 5.7, label);
+        draw_box(p->cr, rgb, *x, *y, 6, 6);
+    draw_text(p->cr, AT_LEFT, INK, *x + 9, *y + 5.7, label);
     *x += w + 12;
 }
 
@@ -455,7 +379,7 @@ static double draw_legend(struct page *p, const struct histogram *h, double x, d
         other |= h->bar[i].bytes[SERIES] != 0;
         none |= h->bar[i].bytes[SERIES + 1] != 0;
     }
-    font(p->cr, 7, false);
+    draw_font(p->cr, 7, false);
     for (unsigned i = 0; i < p->n_series; i++) {
         port_label(label, sizeof(label), p->series[i]);
         legend_entry(p, &x, &y, palette[i], false, label);
@@ -479,10 +403,10 @@ static void draw_histogram(struct page *p, double y, double height)
     fill_histogram(p, &h);
     chart_duration(width, sizeof(width), (uint64_t)h.bar_ns);
     snprintf(title, sizeof(title), "each bar is %s", width);
-    font(cr, 10, true);
-    put(cr, AT_LEFT, INK, LEFT, y, "Throughput by service port");
-    font(cr, 7.5, false);
-    put(cr, AT_RIGHT, QUIET, RIGHT, y, title);
+    draw_font(cr, 10, true);
+    draw_text(cr, AT_LEFT, INK, LEFT, y, "Throughput by service port");
+    draw_font(cr, 7.5, false);
+    draw_text(cr, AT_RIGHT, QUIET, RIGHT, y, title);
     double bottom = y + height;
     y = draw_legend(p, &h, LEFT, y + 8) + 18;
     height = bottom - y;
@@ -490,7 +414,7 @@ static void draw_histogram(struct page *p, double y, double height)
     double step = chart_step(h.bits_max, 5), bits = ceil(h.bits_max / step - 1e-9) * step;
     /* The second axis shares the grid: as many steps, of its own round size. */
     double steps = round(bits / step), packets = chart_step(h.packets_max, (unsigned)steps) * steps;
-    font(cr, 7, false);
+    draw_font(cr, 7, false);
     draw_value_axes(p, x, y, w, height, bits, packets);
     draw_time_axis(p, &h, x, w, y + height);
 
@@ -503,10 +427,11 @@ static void draw_histogram(struct page *p, double y, double height)
             if (part <= 0)
                 continue;
             top -= part;
-            box(cr, series_colour(k), x + i * bar_w + (bar_w - shown_w) / 2, top, shown_w, part);
+            draw_box(cr, series_colour(k), x + i * bar_w + (bar_w - shown_w) / 2, top, shown_w,
+                     part);
         }
     }
-    colour(cr, LINE);
+    draw_colour(cr, LINE);
     cairo_set_line_width(cr, 0.6);
     for (unsigned i = 0; i < h.n; i++) {
         double at = y + height - height * ((double)h.bar[i].packets / s) / packets;
@@ -517,37 +442,40 @@ static void draw_histogram(struct page *p, double y, double height)
 }
 
 /* A row of a list: a bar behind its label, bytes and share at the right. */
-static void draw_row(struct page *p, double x, double y, const char *label, uint64_t bytes, uint64_t most, unsigned rgb)
+static void draw_row(struct page *p, double x, double y, const char *label, uint64_t bytes,
+                     uint64_t most, unsigned rgb)
 {
     enum { ROW = 13 };
     cairo_t *cr = p->cr;
     char text[64], size[32], share[24];
     const double values = 82; /* width of the numbers at the right */
-    box(cr, tint(rgb), x, y, (COLUMN - values) * (double)bytes / (double)most, ROW - 2);
+    draw_box(cr, draw_tint(rgb), x, y, (COLUMN - values) * (double)bytes / (double)most, ROW - 2);
     snprintf(text, sizeof(text), "%s", label);
-    font(cr, strlen(label) > 32 ? 6.6 : 8, false);
-    fit(cr, text, sizeof(text), COLUMN - values - 3);
-    put(cr, AT_LEFT, INK, x + 3, y + 8.2, text);
-    font(cr, 8, false);
+    draw_font(cr, strlen(label) > 32 ? 6.6 : 8, false);
+    draw_fit(cr, text, sizeof(text), COLUMN - values - 3);
+    draw_text(cr, AT_LEFT, INK, x + 3, y + 8.2, text);
+    draw_font(cr, 8, false);
     format_bytes(size, sizeof(size), bytes);
     format_share(share, sizeof(share), bytes, p->t->all.bytes);
-    put(cr, AT_RIGHT, INK, x + COLUMN - 36, y + 8.2, size);
-    put(cr, AT_RIGHT, QUIET, x + COLUMN, y + 8.2, share);
+    draw_text(cr, AT_RIGHT, INK, x + COLUMN - 36, y + 8.2, size);
+    draw_text(cr, AT_RIGHT, QUIET, x + COLUMN, y + 8.2, share);
 }
 
-static void draw_addresses(struct page *p, double x, double y, const char *title, const struct ws_heavy *heavy)
+static void draw_addresses(struct page *p, double x, double y, const char *title,
+                           const struct ws_heavy *heavy)
 {
     struct ws_heavy_item top[TOP];
     unsigned n = ws_heavy_top(heavy, top, TOP);
     char label[64], number[32], count[64];
-    font(p->cr, 10, true);
-    put(p->cr, AT_LEFT, INK, x, y, title);
-    font(p->cr, 7.5, false);
+    draw_font(p->cr, 10, true);
+    draw_text(p->cr, AT_LEFT, INK, x, y, title);
+    draw_font(p->cr, 7.5, false);
     if (n > 0) {
-        snprintf(count, sizeof(count), heavy->purges ? "more than %s" : "of %s", grouped(number, heavy->n));
-        put(p->cr, AT_RIGHT, QUIET, x + COLUMN, y, count);
+        snprintf(count, sizeof(count), heavy->purges ? "more than %s" : "of %s",
+                 grouped(number, heavy->n));
+        draw_text(p->cr, AT_RIGHT, QUIET, x + COLUMN, y, count);
     } else {
-        put(p->cr, AT_LEFT, QUIET, x, y + 14, "no IP packets");
+        draw_text(p->cr, AT_LEFT, QUIET, x, y + 14, "no IP packets");
     }
     for (unsigned i = 0; i < n; i++) {
         struct ws_text t;
@@ -565,14 +493,14 @@ static void draw_ports(struct page *p, double x, double y, const char *title, un
     char label[64], number[32], count[64];
     for (unsigned i = 0; i < 65536; i++)
         used += p->t->port[i][dir] != 0;
-    font(p->cr, 10, true);
-    put(p->cr, AT_LEFT, INK, x, y, title);
-    font(p->cr, 7.5, false);
+    draw_font(p->cr, 10, true);
+    draw_text(p->cr, AT_LEFT, INK, x, y, title);
+    draw_font(p->cr, 7.5, false);
     if (n > 0) {
         snprintf(count, sizeof(count), "of %s", grouped(number, used));
-        put(p->cr, AT_RIGHT, QUIET, x + COLUMN, y, count);
+        draw_text(p->cr, AT_RIGHT, QUIET, x + COLUMN, y, count);
     } else {
-        put(p->cr, AT_LEFT, QUIET, x, y + 14, "no ports");
+        draw_text(p->cr, AT_LEFT, QUIET, x, y + 14, "no ports");
     }
     for (unsigned i = 0; i < n; i++) {
         unsigned series = series_of(p, top[i]);
@@ -588,23 +516,31 @@ static void draw_notes(struct page *p)
     char line[256], size[32], when[48];
     struct ws_text text;
     double y = PAGE_H - 46;
-    font(p->cr, 6.5, false);
-    rule(p->cr, RULE, LEFT, y - 10, RIGHT, y - 10);
-    put(p->cr, AT_LEFT, QUIET, LEFT, y,
-        "Bytes are those of whole frames as on the wire, also those that the capture cut. Addresses and ports are the innermost datagram's.");
-    put(p->cr, AT_LEFT, QUIET, LEFT, y + 9,
-        "The service port is the lower one if it alone is below 1024 or 32768, else the one that the flow's first packet went to.");
+    draw_font(p->cr, 6.5, false);
+    draw_rule(p->cr, RULE, LEFT, y - 10, RIGHT, y - 10);
+    draw_text(p->cr, AT_LEFT, QUIET, LEFT, y,
+              "Bytes are those of whole frames as on the wire, also those that the capture cut. "
+              "Addresses and ports are the innermost datagram's.");
+    draw_text(
+        p->cr, AT_LEFT, QUIET, LEFT, y + 9,
+        "The service port is the lower one if it alone is below 1024 or 32768, else the one that "
+        "the flow's first packet went to.");
     ws_text_init(&text, when, sizeof(when) - 1);
     ws_text_iso(&text, p->text->made_ns, 0);
     ws_text_end(&text);
     snprintf(line, sizeof(line), "Made %s", when);
-    put(p->cr, AT_RIGHT, QUIET, RIGHT, y + 18, line);
+    draw_text(p->cr, AT_RIGHT, QUIET, RIGHT, y + 18, line);
     if (t->src.purges || t->dst.purges) {
         format_bytes(size, sizeof(size), WS_MAX(t->src.missing, t->dst.missing));
-        snprintf(line, sizeof(line), "Too many addresses to tell all apart: bytes by address are lower bounds, at most %s too low.", size);
-        put(p->cr, AT_LEFT, INK, LEFT, y + 18, line);
+        snprintf(line, sizeof(line),
+                 "Too many addresses to tell all apart: bytes by address are lower bounds, at most "
+                 "%s too low.",
+                 size);
+        draw_text(p->cr, AT_LEFT, INK, LEFT, y + 18, line);
     } else if (t->time.trims) {
-        put(p->cr, AT_LEFT, INK, LEFT, y + 18, "Too many service ports at once to tell all apart over time: the rest is in \"other\".");
+        draw_text(p->cr, AT_LEFT, INK, LEFT, y + 18,
+                  "Too many service ports at once to tell all apart over time: the rest is in "
+                  "\"other\".");
     }
 }
 
@@ -613,10 +549,10 @@ static void draw_header(struct page *p)
     const struct ws_traffic *t = p->t;
     char line[160], from[64], to[64];
     struct ws_text text;
-    font(p->cr, 17, true);
-    put(p->cr, AT_LEFT, INK, LEFT, 56, "Network traffic");
-    font(p->cr, 7.5, false);
-    put(p->cr, AT_RIGHT, QUIET, RIGHT, 56, "wirespool " WS_VERSION);
+    draw_font(p->cr, 17, true);
+    draw_text(p->cr, AT_LEFT, INK, LEFT, 56, "Network traffic");
+    draw_font(p->cr, 7.5, false);
+    draw_text(p->cr, AT_RIGHT, QUIET, RIGHT, 56, "wirespool " WS_VERSION);
     draw_inputs(p, 72);
     if (t->all.packets == 0)
         return;
@@ -628,21 +564,22 @@ static void draw_header(struct page *p)
     ws_text_end(&text);
     from[strcspn(from, "Z")] = to[strcspn(to, "Z")] = '\0';
     from[strcspn(from, "T")] = to[strcspn(to, "T")] = ' ';
-    snprintf(line, sizeof(line), "%s to %s UTC%s", from, to, p->text->selected ? ", selected packets only" : "");
-    font(p->cr, 9, false);
-    put(p->cr, AT_LEFT, QUIET, LEFT, 85, line);
-    rule(p->cr, RULE, LEFT, 94, RIGHT, 94);
+    snprintf(line, sizeof(line), "%s to %s UTC%s", from, to,
+             p->text->selected ? ", selected packets only" : "");
+    draw_font(p->cr, 9, false);
+    draw_text(p->cr, AT_LEFT, QUIET, LEFT, 85, line);
+    draw_rule(p->cr, RULE, LEFT, 94, RIGHT, 94);
 }
 
 static void draw(struct page *p)
 {
     draw_header(p);
     if (p->t->all.packets == 0) {
-        font(p->cr, 15, true);
-        put(p->cr, AT_CENTRE, QUIET, PAGE_W / 2, 300, "No packets");
-        font(p->cr, 9, false);
-        put(p->cr, AT_CENTRE, QUIET, PAGE_W / 2, 318,
-            p->text->selected ? "The selection left none." : "The input holds none.");
+        draw_font(p->cr, 15, true);
+        draw_text(p->cr, AT_CENTRE, QUIET, PAGE_W / 2, 300, "No packets");
+        draw_font(p->cr, 9, false);
+        draw_text(p->cr, AT_CENTRE, QUIET, PAGE_W / 2, 318,
+                  p->text->selected ? "The selection left none." : "The input holds none.");
         return;
     }
     draw_figures(p, 109);

@@ -24,9 +24,10 @@ double chart_step(double max, unsigned steps)
 
 /* Above a second; below they are 1, 2, 5 times a power of ten. */
 static const int64_t second_steps[] = {
-    S,       2 * S,  5 * S,  10 * S, 15 * S, 20 * S, 30 * S, 60 * S, 120 * S, 300 * S, 600 * S, 900 * S, 1200 * S, 1800 * S,
-    H,       2 * H,  3 * H,  4 * H,  6 * H,  8 * H,  12 * H, D,      2 * D,   5 * D,   10 * D,  20 * D,  50 * D,   100 * D,
-    200 * D, 500 * D, 1000 * D, 2000 * D, 5000 * D, 10000 * D, 20000 * D, 50000 * D,
+    S,       2 * S,   5 * S,   10 * S,   15 * S,   20 * S,   30 * S,    60 * S,    120 * S,
+    300 * S, 600 * S, 900 * S, 1200 * S, 1800 * S, H,        2 * H,     3 * H,     4 * H,
+    6 * H,   8 * H,   12 * H,  D,        2 * D,    5 * D,    10 * D,    20 * D,    50 * D,
+    100 * D, 200 * D, 500 * D, 1000 * D, 2000 * D, 5000 * D, 10000 * D, 20000 * D, 50000 * D,
 };
 
 /* The step after ns; what is beyond the last repeats it. */
@@ -75,11 +76,14 @@ void chart_duration(char *buf, size_t len, uint64_t ns)
     else if (s < 60)
         snprintf(buf, len, "%.3g s", (double)ns / 1e9);
     else if (s < 3600)
-        snprintf(buf, len, s % 60 ? "%u min %u s" : "%u min", (unsigned)(s / 60), (unsigned)(s % 60));
+        snprintf(buf, len, s % 60 ? "%u min %u s" : "%u min", (unsigned)(s / 60),
+                 (unsigned)(s % 60));
     else if (s < 86400)
-        snprintf(buf, len, s / 60 % 60 ? "%u h %u min" : "%u h", (unsigned)(s / 3600), (unsigned)(s / 60 % 60));
+        snprintf(buf, len, s / 60 % 60 ? "%u h %u min" : "%u h", (unsigned)(s / 3600),
+                 (unsigned)(s / 60 % 60));
     else
-        snprintf(buf, len, s / 3600 % 24 ? "%u d %u h" : "%u d", (unsigned)(s / 86400), (unsigned)(s / 3600 % 24));
+        snprintf(buf, len, s / 3600 % 24 ? "%u d %u h" : "%u d", (unsigned)(s / 86400),
+                 (unsigned)(s / 3600 % 24));
 }
 
 void chart_time(char *buf, size_t len, int64_t ns, int64_t step_ns)
@@ -116,7 +120,11 @@ void chart_si(char *buf, size_t len, double v, const char *unit)
     if (v < 0.995 && !whole)
         snprintf(buf, len, "%.2g %s", v, unit);
     else
-        snprintf(buf, len, "%.*f %s%s", whole || v >= 99.95 ? 0 : v >= 9.995 ? 1 : 2, v, prefix[i], unit);
+        snprintf(buf, len, "%.*f %s%s",
+                 whole || v >= 99.95 ? 0
+                 : v >= 9.995        ? 1
+                                     : 2,
+                 v, prefix[i], unit);
 }
 
 const char *chart_port_name(unsigned port)
@@ -126,19 +134,25 @@ const char *chart_port_name(unsigned port)
         uint16_t port;
         const char *name;
     } known[] = {
-        {20, "ftp-data"}, {21, "ftp"}, {22, "ssh"}, {23, "telnet"}, {25, "smtp"}, {53, "dns"}, {67, "dhcp"},
-        {68, "dhcp"}, {69, "tftp"}, {80, "http"}, {88, "kerberos"}, {110, "pop3"}, {111, "rpc"}, {119, "nntp"},
-        {123, "ntp"}, {135, "epmap"}, {137, "netbios"}, {138, "netbios"}, {139, "netbios"}, {143, "imap"},
-        {161, "snmp"}, {162, "snmp"}, {179, "bgp"}, {194, "irc"}, {389, "ldap"}, {443, "https"}, {445, "smb"},
-        {465, "smtps"}, {500, "isakmp"}, {502, "modbus"}, {514, "syslog"}, {515, "printer"}, {546, "dhcpv6"},
-        {547, "dhcpv6"}, {554, "rtsp"}, {587, "submission"}, {631, "ipp"}, {636, "ldaps"}, {853, "dns-tls"},
-        {873, "rsync"}, {989, "ftps"}, {990, "ftps"}, {993, "imaps"}, {995, "pop3s"}, {1080, "socks"},
-        {1194, "openvpn"}, {1433, "mssql"}, {1521, "oracle"}, {1883, "mqtt"}, {1900, "ssdp"}, {2049, "nfs"},
-        {2152, "gtp-u"}, {3128, "proxy"}, {3306, "mysql"}, {3389, "rdp"}, {3478, "stun"}, {4500, "ipsec-nat"},
-        {4789, "vxlan"}, {5060, "sip"}, {5061, "sips"}, {5222, "xmpp"}, {5353, "mdns"}, {5355, "llmnr"},
-        {5432, "postgresql"}, {5672, "amqp"}, {5900, "vnc"}, {6379, "redis"}, {6667, "irc"}, {8080, "http-alt"},
-        {8443, "https-alt"}, {9092, "kafka"}, {9100, "printer"}, {11211, "memcached"}, {27017, "mongodb"},
-        {51820, "wireguard"},
+        {20, "ftp-data"},     {21, "ftp"},         {22, "ssh"},          {23, "telnet"},
+        {25, "smtp"},         {53, "dns"},         {67, "dhcp"},         {68, "dhcp"},
+        {69, "tftp"},         {80, "http"},        {88, "kerberos"},     {110, "pop3"},
+        {111, "rpc"},         {119, "nntp"},       {123, "ntp"},         {135, "epmap"},
+        {137, "netbios"},     {138, "netbios"},    {139, "netbios"},     {143, "imap"},
+        {161, "snmp"},        {162, "snmp"},       {179, "bgp"},         {194, "irc"},
+        {389, "ldap"},        {443, "https"},      {445, "smb"},         {465, "smtps"},
+        {500, "isakmp"},      {502, "modbus"},     {514, "syslog"},      {515, "printer"},
+        {546, "dhcpv6"},      {547, "dhcpv6"},     {554, "rtsp"},        {587, "submission"},
+        {631, "ipp"},         {636, "ldaps"},      {853, "dns-tls"},     {873, "rsync"},
+        {989, "ftps"},        {990, "ftps"},       {993, "imaps"},       {995, "pop3s"},
+        {1080, "socks"},      {1194, "openvpn"},   {1433, "mssql"},      {1521, "oracle"},
+        {1883, "mqtt"},       {1900, "ssdp"},      {2049, "nfs"},        {2152, "gtp-u"},
+        {3128, "proxy"},      {3306, "mysql"},     {3389, "rdp"},        {3478, "stun"},
+        {4500, "ipsec-nat"},  {4789, "vxlan"},     {5060, "sip"},        {5061, "sips"},
+        {5222, "xmpp"},       {5353, "mdns"},      {5355, "llmnr"},      {5432, "postgresql"},
+        {5672, "amqp"},       {5900, "vnc"},       {6379, "redis"},      {6667, "irc"},
+        {8080, "http-alt"},   {8443, "https-alt"}, {9092, "kafka"},      {9100, "printer"},
+        {11211, "memcached"}, {27017, "mongodb"},  {51820, "wireguard"},
     };
     for (size_t i = 0; i < WS_ARRAY_SIZE(known); i++)
         if (known[i].port == port)

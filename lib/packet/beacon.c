@@ -19,8 +19,9 @@ enum {
 static uint32_t crc32_802(const uint8_t *p, uint32_t len)
 {
     static const uint32_t nibble[16] = {
-        0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4, 0x4db26158, 0x5005713c,
-        0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c, 0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c,
+        0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4,
+        0x4db26158, 0x5005713c, 0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c,
+        0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c,
     };
     uint32_t c = ~UINT32_C(0);
     for (uint32_t i = 0; i < len; i++) {
@@ -62,7 +63,8 @@ static enum ws_beacon_status elements(struct ws_beacon *b, const uint8_t *at, co
     return ssid ? WS_BEACON_OK : WS_BEACON_BAD;
 }
 
-enum ws_beacon_status ws_beacon_parse(struct ws_beacon *b, const struct ws_packet *p, bool check_fcs)
+enum ws_beacon_status ws_beacon_parse(struct ws_beacon *b, const struct ws_packet *p,
+                                      bool check_fcs)
 {
     struct ws_wlan_prefix prefix = {0};
     bool ok = true;

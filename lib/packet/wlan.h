@@ -6,14 +6,15 @@
 #include "base/bytes.h"
 
 struct ws_wlan_prefix {
-    uint32_t len;  /* of the capture header */
-    bool fcs;      /* the frame check sequence is in the frame */
-    bool bad_fcs;  /* the receiver found it wrong */
-    bool pad;      /* the MAC header was padded to a multiple of 4 */
+    uint32_t len; /* of the capture header */
+    bool fcs;     /* the frame check sequence is in the frame */
+    bool bad_fcs; /* the receiver found it wrong */
+    bool pad;     /* the MAC header was padded to a multiple of 4 */
 };
 
-/* https://www.radiotap.org: version 0, length, then a chain of presence words; the fields stand in order of their bits,
- * each aligned to its size: TSFT (8 bytes) before FLAGS (1 byte). False: cut or invalid. */
+/* https://www.radiotap.org: version 0, length, then a chain of presence words; the fields stand in
+ * order of their bits, each aligned to its size: TSFT (8 bytes) before FLAGS (1 byte). False: cut
+ * or invalid. */
 static inline bool ws_wlan_radiotap(struct ws_wlan_prefix *out, const uint8_t *h, uint32_t left)
 {
     *out = (struct ws_wlan_prefix){0};
@@ -33,12 +34,14 @@ static inline bool ws_wlan_radiotap(struct ws_wlan_prefix *out, const uint8_t *h
         off = ((off + 7) & ~7u) + 8;
     if (present & 2 && off < len)
         flags = h[off];
-    *out = (struct ws_wlan_prefix){.len = len, .fcs = flags & 0x10, .bad_fcs = flags & 0x40, .pad = flags & 0x20};
+    *out = (struct ws_wlan_prefix){
+        .len = len, .fcs = flags & 0x10, .bad_fcs = flags & 0x40, .pad = flags & 0x20};
     return true;
 }
 
-/* Prism and AVS capture headers; frames of link type 119 come with either. An AVS header begins with a version cookie, a
- * Prism one with a message code, then both have their length. False: cut or invalid. */
+/* Prism and AVS capture headers; frames of link type 119 come with either. An AVS header begins
+ * with a version cookie, a Prism one with a message code, then both have their length. False: cut
+ * or invalid. */
 static inline bool ws_wlan_prism(struct ws_wlan_prefix *out, const uint8_t *h, uint32_t left)
 {
     *out = (struct ws_wlan_prefix){0};

@@ -33,7 +33,8 @@ void ws_heavy_fini(struct ws_heavy *h)
     memset(h, 0, sizeof(*h));
 }
 
-/* Products of words that were mixed with the seed: who does not know it cannot choose addresses that collide. */
+/* Products of words that were mixed with the seed: who does not know it cannot choose addresses
+ * that collide. */
 static uint32_t home(const struct ws_heavy *h, const uint8_t addr[16], uint8_t ip_version)
 {
     uint64_t a, b;
@@ -54,7 +55,8 @@ static bool same(const struct ws_heavy_item *i, const uint8_t addr[16], uint8_t 
 }
 
 /* The slot of an address, or the free one where it belongs; there is always a free one. */
-static struct ws_heavy_item *find(const struct ws_heavy *h, const uint8_t addr[16], uint8_t ip_version)
+static struct ws_heavy_item *find(const struct ws_heavy *h, const uint8_t addr[16],
+                                  uint8_t ip_version)
 {
     for (uint32_t k = home(h, addr, ip_version);; k++) {
         struct ws_heavy_item *i = &h->slot[k & h->mask];
@@ -106,7 +108,8 @@ static void purge(struct ws_heavy *h)
     uint64_t cut = sampled_median(h);
     h->missing += cut;
     h->purges++;
-    /* From behind a free slot on, and backwards within runs, so that what close_hole() moves was looked at already. */
+    /* From behind a free slot on, and backwards within runs, so that what close_hole() moves was
+     * looked at already. */
     uint32_t end = 0;
     while (h->slot[end].bytes)
         end++;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Heavy hitters: which addresses have most bytes, in a table of fixed size.
  *
- * Weighted Misra-Gries ("Finding repeated elements", Science of Computer Programming 2, 1982) with the decrement by a
- * sampled median of Anderson et al., "A High-Performance Algorithm for Identifying Frequent Items in Data Streams"
- * (IMC 2017), so that an update costs O(1) amortised however many addresses there are. Counts are exact as long as the
- * table was never full; after that each is at most ws_heavy.missing bytes below the truth, and never above it. Tables
- * merge without a worse bound (Agarwal et al., "Mergeable Summaries", PODS 2012).
+ * Weighted Misra-Gries ("Finding repeated elements", Science of Computer Programming 2, 1982) with
+ * the decrement by a sampled median of Anderson et al., "A High-Performance Algorithm for
+ * Identifying Frequent Items in Data Streams" (IMC 2017), so that an update costs O(1) amortised
+ * however many addresses there are. Counts are exact as long as the table was never full; after
+ * that each is at most ws_heavy.missing bytes below the truth, and never above it. Tables merge
+ * without a worse bound (Agarwal et al., "Mergeable Summaries", PODS 2012).
  */
 #ifndef WS_SINK_HEAVY_H
 #define WS_SINK_HEAVY_H
@@ -37,8 +38,8 @@ void ws_heavy_add(struct ws_heavy *h, const uint8_t addr[16], uint8_t ip_version
 /* Adds all of src to dst; sizes and seeds may differ. */
 void ws_heavy_merge(struct ws_heavy *dst, const struct ws_heavy *src);
 
-/* Copies the items with most bytes to out, largest first, equal ones by version and address; returns how many
- * (at most n). */
+/* Copies the items with most bytes to out, largest first, equal ones by version and address;
+ * returns how many (at most n). */
 unsigned ws_heavy_top(const struct ws_heavy *h, struct ws_heavy_item *out, unsigned n);
 
 #endif

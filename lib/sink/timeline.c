@@ -12,11 +12,13 @@
 #define H  (3600 * S)
 #define D  (24 * H)
 
-/* Each a multiple of the one before. 256 bins of the last hold all times that 64 bits of ns can say. */
+/* Each a multiple of the one before. 256 bins of the last hold all times that 64 bits of ns can
+ * say. */
 static const int64_t step_ns[] = {
-    US,     2 * US,  10 * US, 20 * US,  100 * US, 200 * US,  MS, 2 * MS, 10 * MS, 20 * MS, 100 * MS, 200 * MS,
-    S,      2 * S,   10 * S,  20 * S,   60 * S,   120 * S,   600 * S,    1200 * S, H,      2 * H,    6 * H,
-    12 * H, D,       2 * D,   10 * D,   20 * D,   100 * D,   200 * D,    1000 * D, 2000 * D,
+    US,      2 * US,  10 * US,  20 * US,  100 * US, 200 * US, MS,       2 * MS,
+    10 * MS, 20 * MS, 100 * MS, 200 * MS, S,        2 * S,    10 * S,   20 * S,
+    60 * S,  120 * S, 600 * S,  1200 * S, H,        2 * H,    6 * H,    12 * H,
+    D,       2 * D,   10 * D,   20 * D,   100 * D,  200 * D,  1000 * D, 2000 * D,
 };
 
 #define BINS_MIN 256u
@@ -53,8 +55,8 @@ static struct ws_time_bin *at(const struct ws_timeline *t, int64_t number)
     return &t->bin[k < 0 ? k + t->n_bin : k];
 }
 
-/* Adds to a port of a bin. A full bin lowers all its counts by the same, as much as frees a place or is all of bytes:
- * weighted Misra-Gries. Returns whether it did. */
+/* Adds to a port of a bin. A full bin lowers all its counts by the same, as much as frees a place
+ * or is all of bytes: weighted Misra-Gries. Returns whether it did. */
 static bool add_port(struct ws_time_bin *b, uint32_t port, uint64_t bytes)
 {
     uint64_t least = bytes;
@@ -113,7 +115,8 @@ static bool fits(const struct ws_timeline *t, int64_t first, int64_t last)
     return (uint64_t)last - (uint64_t)first < t->n_bin;
 }
 
-/* Makes number, counted in bins of the present width, part of the range; returns what its number is then. */
+/* Makes number, counted in bins of the present width, part of the range; returns what its number is
+ * then. */
 static int64_t reach(struct ws_timeline *t, int64_t number)
 {
     if (!t->any)
@@ -159,7 +162,9 @@ void ws_timeline_merge(struct ws_timeline *dst, const struct ws_timeline *src)
     for (int64_t i = src->first; i <= src->last; i++) {
         const struct ws_time_bin *b = at(src, i);
         if (b->packets)
-            add_bin(dst, at(dst, reach(dst, floor_div(i, step_ns[dst->width] / step_ns[src->width]))), b);
+            add_bin(dst,
+                    at(dst, reach(dst, floor_div(i, step_ns[dst->width] / step_ns[src->width]))),
+                    b);
     }
 }
 

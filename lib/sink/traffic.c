@@ -23,7 +23,8 @@ int ws_traffic_init(struct ws_traffic *t, const struct ws_sink_traffic_config *c
     memset(t, 0, sizeof(*t));
     t->port = calloc(PORTS, sizeof(*t->port));
     if (t->port && ws_timeline_init(&t->time, cfg->bins_max ? cfg->bins_max : 1000) == 0 &&
-        ws_heavy_init(&t->src, addresses, cfg->seed) == 0 && ws_heavy_init(&t->dst, addresses, ~cfg->seed) == 0)
+        ws_heavy_init(&t->src, addresses, cfg->seed) == 0 &&
+        ws_heavy_init(&t->dst, addresses, ~cfg->seed) == 0)
         return 0;
     ws_traffic_fini(t);
     return -ENOMEM;
@@ -44,7 +45,8 @@ static void add_count(struct ws_traffic_count *c, uint64_t packets, uint64_t byt
     c->bytes += bytes;
 }
 
-/* Whether a frame without an IP datagram carries ARP: by the EtherType behind any VLAN tags, or as cooked captures say. */
+/* Whether a frame without an IP datagram carries ARP: by the EtherType behind any VLAN tags, or as
+ * cooked captures say. */
 static bool is_arp(const struct ws_packet *p)
 {
     uint32_t off = p->link_type == 1 ? 12 : p->link_type == 113 ? 14 : 0;
@@ -54,7 +56,8 @@ static bool is_arp(const struct ws_packet *p)
         uint16_t type = ws_load_be16(p->data + off);
         if (type == 0x0806)
             return true;
-        if (p->link_type != 1 || (type != 0x8100 && type != 0x88a8 && type != 0x9100 && type != 0x9200))
+        if (p->link_type != 1 ||
+            (type != 0x8100 && type != 0x88a8 && type != 0x9100 && type != 0x9200))
             return false;
     }
     return false;
@@ -163,7 +166,8 @@ static void on_destroy(struct ws_sink *s)
     free(s);
 }
 
-static const struct ws_sink_ops traffic_ops = {.packet = on_packet, .finish = on_finish, .destroy = on_destroy};
+static const struct ws_sink_ops traffic_ops = {
+    .packet = on_packet, .finish = on_finish, .destroy = on_destroy};
 
 int ws_sink_traffic_create(struct ws_sink **s, const struct ws_sink_traffic_config *cfg)
 {

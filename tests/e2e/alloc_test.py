@@ -92,6 +92,14 @@ class Alloc(e2e.Case):
         self.every("pcap_flow", data("gen-reuse"), "--extract", "1", "--extract-port", "1", "99", "--extract-tcp-all",
                    "--tcpheader", "-o", "x", "-q")
 
+    def test_chart_and_ssids(self):
+        words = ["flows", data("sample"), "--json", "-q", "--workers", "2", "--ssids"]
+        os.environ["SOURCE_DATE_EPOCH"] = "1"
+        self.addCleanup(os.environ.pop, "SOURCE_DATE_EPOCH")
+        if e2e.run(*words, "--chart", self.path("probe.pdf"), code=None).code == 0: # else built without cairo
+            words += ["--chart", "page.pdf"]
+        self.every(*words)
+
     def test_repair(self):
         self.every("repair", data("sample"), "-o", "r.pcap", "--json")
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Beacons and probe responses behind each capture header; cut at every byte, before a guard page. */
+/* Beacons and probe responses behind each capture header; cut at every byte, before a guard page.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -60,9 +61,11 @@ static void end(struct frame *f, uint32_t from)
     add(f, fcs, 4);
 }
 
-static enum ws_beacon_status parse(struct ws_beacon *b, const struct frame *f, uint16_t link_type, bool check)
+static enum ws_beacon_status parse(struct ws_beacon *b, const struct frame *f, uint16_t link_type,
+                                   bool check)
 {
-    struct ws_packet p = {.data = f->at, .cap_len = f->len, .wire_len = f->len, .link_type = link_type};
+    struct ws_packet p = {
+        .data = f->at, .cap_len = f->len, .wire_len = f->len, .link_type = link_type};
     return ws_beacon_parse(b, &p, check);
 }
 
@@ -174,7 +177,8 @@ static void test_cut_fcs(void **state)
     end(&f, 9);
     f.at[f.len - 4] ^= 1;
     for (uint32_t cut = 1; cut <= 4; cut++) {
-        struct ws_packet p = {.data = f.at, .cap_len = f.len - cut, .wire_len = f.len, .link_type = 127};
+        struct ws_packet p = {
+            .data = f.at, .cap_len = f.len - cut, .wire_len = f.len, .link_type = 127};
         assert_int_equal(ws_beacon_parse(&b, &p, true), WS_BEACON_OK);
         check_home(&b);
     }
@@ -193,7 +197,8 @@ static void test_every_cut(void **state)
             struct guard g = guard_copy(f.at + from, len);
             for (size_t i = 0; i < 4; i++) {
                 struct ws_beacon b;
-                struct ws_packet p = {.data = g.data, .cap_len = len, .wire_len = f.len - from, .link_type = link[i]};
+                struct ws_packet p = {
+                    .data = g.data, .cap_len = len, .wire_len = f.len - from, .link_type = link[i]};
                 enum ws_beacon_status s = ws_beacon_parse(&b, &p, true);
                 bool right = (link[i] == 105 && from == 9) || (link[i] == 127 && from == 0);
                 /* the name is there */

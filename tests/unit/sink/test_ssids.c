@@ -43,7 +43,7 @@ static void test_list(void **state)
     announce(&b, 0x80, 1, "z", 0);
     announce(&a, 0x80, 1, "a", 0);
     announce(&a, 0x80, 1, "", 0);
-    announce(&a, 0x40, 1, "request", 0);                 /* neither */
+    announce(&a, 0x40, 1, "request", 0);                             /* neither */
     announce(&a, 0x80, 1, "a name of more than 32 bytes is one", 0); /* bad */
     struct ws_sink *const sinks[] = {a.sink, NULL, b.sink};
     assert_int_equal(ws_ssids_list(sinks, 3, &list, &n), 0);

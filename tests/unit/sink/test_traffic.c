@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Counts for a picture of the traffic: totals, bins that grow, heavy hitters against a naive twin, merging. */
+/* Counts for a picture of the traffic: totals, bins that grow, heavy hitters against a naive twin,
+ * merging. */
 #include "rig.h"
 
 #include <stdlib.h>
@@ -17,7 +18,8 @@ static uint64_t draw(void)
     return random_state >> 33;
 }
 
-static struct ws_packet packet(int64_t ts_ns, uint8_t from, uint8_t to, uint16_t sport, uint16_t dport, uint32_t len)
+static struct ws_packet packet(int64_t ts_ns, uint8_t from, uint8_t to, uint16_t sport,
+                               uint16_t dport, uint32_t len)
 {
     struct ws_packet p = {.ts_ns = ts_ns, .wire_len = len, .flags = WS_PKT_IP, .link_type = 1};
     p.dir = from > to;
@@ -33,7 +35,8 @@ static struct ws_packet packet(int64_t ts_ns, uint8_t from, uint8_t to, uint16_t
 static void test_totals(void **state)
 {
     static const uint8_t arp[] = {1, 2, 3, 4, 5, 6, 1, 2, 3, 4, 5, 6, 0x81, 0, 0, 9, 8, 6, 0, 1};
-    struct ws_packet frame = {.ts_ns = 5, .wire_len = 60, .link_type = 1, .data = arp, .cap_len = sizeof(arp)};
+    struct ws_packet frame = {
+        .ts_ns = 5, .wire_len = 60, .link_type = 1, .data = arp, .cap_len = sizeof(arp)};
     struct ws_sink *s;
     struct ws_counters counters = {0};
     uint16_t port[4];
@@ -81,7 +84,8 @@ static void test_service(void **state)
     rig_flow_init(&f, 0);
     struct {
         uint16_t from, to, service;
-    } c[] = {{50000, 443, 443}, {443, 50000, 443}, {8080, 40000, 8080}, {40000, 8080, 8080}, {53, 53, 53}, {0, 7, 7}};
+    } c[] = {{50000, 443, 443},   {443, 50000, 443}, {8080, 40000, 8080},
+             {40000, 8080, 8080}, {53, 53, 53},      {0, 7, 7}};
     for (size_t i = 0; i < WS_ARRAY_SIZE(c); i++) {
         struct ws_packet p = packet(0, 1, 2, c[i].from, c[i].to, 1);
         assert_int_equal(ws_traffic_service(NULL, &p), c[i].service);
@@ -188,7 +192,8 @@ static void twin(uint32_t addresses, uint32_t items_max)
     assert_int_equal(ws_heavy_init(&h, items_max, 12345), 0);
     assert_int_equal(ws_heavy_init(&half, items_max, 999), 0);
     for (unsigned i = 0; i < 200000; i++) {
-        uint32_t who = (uint32_t)(draw() % (draw() % addresses + 1)); /* the lower ones are more frequent */
+        uint32_t who =
+            (uint32_t)(draw() % (draw() % addresses + 1)); /* the lower ones are more frequent */
         uint64_t bytes = 1 + draw() % 1500;
         address(a, who);
         exact[who] += bytes;
@@ -267,8 +272,8 @@ static void test_merge(void **state)
     assert_int_equal(ws_traffic_init(&sum, &cfg), 0);
     for (unsigned i = 0; i < N; i++) {
         int64_t ts = -3 * S + (int64_t)(draw() % 1000000) * 1000 * (i < N / 2 ? 1 : 60);
-        struct ws_packet p = packet(ts, (uint8_t)(draw() % 200), (uint8_t)(draw() % 200), (uint16_t)(draw() % 3), 7000,
-                                    (uint32_t)(draw() % 1500));
+        struct ws_packet p = packet(ts, (uint8_t)(draw() % 200), (uint8_t)(draw() % 200),
+                                    (uint16_t)(draw() % 3), 7000, (uint32_t)(draw() % 1500));
         ws_traffic_add(&all, NULL, &p);
         ws_traffic_add(&part[i < 10 ? 2 : draw() % 2], NULL, &p);
     }
@@ -284,7 +289,8 @@ static void test_merge(void **state)
     assert_int_equal(ws_timeline_width_ns(&all.time), ws_timeline_width_ns(&sum.time));
     assert_int_equal(ws_timeline_bins(&all.time), ws_timeline_bins(&sum.time));
     for (uint32_t k = 0; k < ws_timeline_bins(&all.time); k++) {
-        const struct ws_time_bin *a = ws_timeline_bin(&all.time, k), *b = ws_timeline_bin(&sum.time, k);
+        const struct ws_time_bin *a = ws_timeline_bin(&all.time, k),
+                                 *b = ws_timeline_bin(&sum.time, k);
         assert_int_equal(a->packets, b->packets);
         assert_int_equal(a->bytes, b->bytes);
         assert_int_equal(a->n_port, b->n_port);
@@ -306,9 +312,10 @@ static void test_merge(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_totals),         cmocka_unit_test(test_service),    cmocka_unit_test(test_bins_grow),
-        cmocka_unit_test(test_bins_all_time),  cmocka_unit_test(test_bin_ports_full),
-        cmocka_unit_test(test_heavy),          cmocka_unit_test(test_heavy_top),  cmocka_unit_test(test_merge),
+        cmocka_unit_test(test_totals),         cmocka_unit_test(test_service),
+        cmocka_unit_test(test_bins_grow),      cmocka_unit_test(test_bins_all_time),
+        cmocka_unit_test(test_bin_ports_full), cmocka_unit_test(test_heavy),
+        cmocka_unit_test(test_heavy_top),      cmocka_unit_test(test_merge),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

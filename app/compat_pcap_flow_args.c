@@ -38,7 +38,7 @@ const struct ws_opt compat_pcap_flow_table[] = {
     {"output-udp", 0, WS_OPT_STRING, "PREFIX", 1, AT(out_udp), "what names of UDP stream files begin with"},
     {"output-pcap", 0, WS_OPT_FLAG, NULL, 1, AT(output_pcap), "a stream's packets to NAME.pcap instead of its bytes"},
     {"tcpheader", 0, WS_OPT_CHOICE, "12|32", 1, AT(tcp_header),
-     "a header before each piece of a TCP stream; --tcpheader alone is the documented one of 12 bytes, =32 the later one"},
+     "a header before each piece of a TCP stream: the documented one of 12 bytes, also where no size follows, or the later one of 32"},
     {"udpheader", 0, WS_OPT_FLAG, NULL, 1, AT(udp_header), "a 12-byte header and the UDP header before each datagram"},
     {"flow-size-min", 0, WS_OPT_SIZE_OR_0, "BYTES", 1, AT(size_min), "no file for a stream of at most so many bytes (default 0)"},
     {"flow-5tuple", 0, WS_OPT_FLAG, NULL, 1, AT(five_tuple), "DeviceID and DevicePort are no part of a flow, nor of names"},
@@ -101,15 +101,18 @@ static int rewrite(int argc, char **argv, int *i, char **out)
                                          "disable-udp-port"};
     const char *word = argv[*i], *name = strlen(word) > 2 ? word + 2 : "";
     char line[96], lo[24], hi[24];
-    if (strncmp(word, "--", 2) == 0 && strcmp(name, "tcpheader") == 0)
-        word = "--tcpheader=12";
-    else if (strcmp(word, "--output_tcp") == 0 || strcmp(word, "--output_udp") == 0) /* the README's spelling */
+    const char *first = *i + 1 < argc ? argv[*i + 1] : "", *second = *i + 2 < argc ? argv[*i + 2] : "";
+    if (strcmp(word, "--tcpheader") == 0) {
+        bool given = strcmp(first, "12") == 0 || strcmp(first, "32") == 0;
+        word = given && *first == '3' ? "--tcpheader=32" : "--tcpheader=12";
+        *i += given;
+    }
+    if (strcmp(word, "--output_tcp") == 0 || strcmp(word, "--output_udp") == 0) /* the README's spelling */
         word = strcmp(name, "output_tcp") == 0 ? "--output-tcp" : "--output-udp";
     if (strncmp(word, "--", 2) != 0 || !is_one_of(name, strlen(name), ranges, WS_ARRAY_SIZE(ranges))) {
         *out = strdup(word);
         return 0;
     }
-    const char *first = *i + 1 < argc ? argv[*i + 1] : "", *second = *i + 2 < argc ? argv[*i + 2] : "";
     if (strchr(first, '-') && *first != '-') { /* LO-HI, as the native commands have it */
         snprintf(line, sizeof(line), "%s=%.40s", word, first);
         *i += 1;

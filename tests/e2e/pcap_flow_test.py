@@ -371,7 +371,7 @@ class Streams(PcapFlow):
         flows = [f for f in flows_of(path) if f.key[0] == 6]
         want = self.native(path, flows)
         acks = 0
-        for words, size in ((("--tcpheader",), 12), (("--tcpheader=32",), 32)):
+        for words, size in ((("--tcpheader",), 12), (("--tcpheader=32",), 32), (("--tcpheader", "32"), 32)):
             for n in ("1", "4"):
                 out = "h%d-%s/p" % (size, n)
                 self.front(path, "--extract-tcp-all", *words, "-o", self.path(out), "-q", "--workers", n)

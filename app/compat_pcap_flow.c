@@ -31,9 +31,10 @@
 struct front {
     const struct pcap_flow_args *a;
     struct options base;         /* what all runs have in common */
+    bool no_display;          /* no table: not wanted, or standard output is the packets' */
     bool numbered;               /* the first pass was made, */
     struct first_pass pcap, tcp; /* and what it chose; pcap holds the ordinals */
-    bool listed;                 /* the table was printed */
+    bool listed;                 /* the table was printed, or is not wanted */
     bool dropped;                /* root was given up */
     char spool[32];
 };
@@ -198,7 +199,7 @@ static void before_run(struct front *f, struct run *r, const struct first_pass *
         r->ec.select.flow_dirs = chosen->flow_dirs;
         r->ec.select.n_flow = chosen->n_flow;
     }
-    if (!f->listed && !f->a->no_display) {
+    if (!f->listed && !f->no_display) {
         r->out.want_records = true;
         r->out.record_order = !f->a->out;
     }
@@ -208,7 +209,7 @@ static int print_table(struct front *f, const struct flow_list *l)
 {
     const struct pcap_flow_table t = {.later = !f->a->out, .packets_min = f->a->packets_min};
     f->listed = true;
-    return f->a->no_display ? 0 : pcap_flow_table_print(l, &t);
+    return f->no_display ? 0 : pcap_flow_table_print(l, &t);
 }
 
 /* One run of the engine for an output; the last one shows the table when no pass before has.
@@ -387,8 +388,9 @@ static int extract_streams(struct front *f, bool tcp, const char *prefix, bool e
         code = plan_exclusions(&o, a);
     if (code)
         return code;
-    o.out = dir;
-    o.template = template;
+    bool to_stdout = exact && strcmp(prefix, "-") == 0;
+    o.out = to_stdout ? "-" : dir;
+    o.template = to_stdout ? NULL : template;
     o.udp = !tcp;
     o.no_tcp = !tcp;
     o.size_min = a->size_min;
@@ -447,7 +449,12 @@ static int run_all(struct front *f)
             return usage("the name of the output is too long");
         tcp_prefix = beside;
     }
-    print_sizes(a);
+    bool to_stdout = (pcap && strcmp(pcap_path, "-") == 0) || (exact && strcmp(tcp_prefix, "-") == 0);
+    if (to_stdout && pcap && tcp && (exact || strcmp(tcp_prefix, "-") == 0))
+        return usage("packets or a stream to standard output, not both");
+    f->no_display = a->no_display || to_stdout;
+    if (!to_stdout)
+        print_sizes(a);
     if ((unsigned)pcap + tcp + udp + ids > 1) {
         if ((code = spool_stdin(&f->base, f->spool, sizeof(f->spool))))
             return code;

@@ -287,6 +287,15 @@ class Extract(PcapFlow):
             self.assertIn("writing PCAP to [%s]" % out, result.err)
             self.assertEqual(packets(out)[0], f.frames)
 
+    def test_to_standard_output(self):
+        path = data("gen-reuse")
+        f = next(f for f in flows_of(path) if f.key[0] == 6)
+        with open(self.path("o.pcap"), "wb") as out:
+            out.write(self.front("--stdin", "--extract", str(f.id), "-o", "-", "-q", stdin=read(path)).raw)
+        self.assertEqual(packets(self.path("o.pcap"))[0], f.frames)
+        self.front(path, "--extract-tcp", str(f.id), "-o", self.path("s"), "-q")
+        self.assertEqual(self.front(path, "--extract-tcp", str(f.id), "-o", "-", "-q").raw, read(self.path("s")))
+
     def test_reasons_add(self):
         path = data("gen-impaired")
         every = flows_of(path)

@@ -428,6 +428,15 @@ void ws_conn_ack(struct ws_tcp_ctx *x, unsigned dir)
         }
         return;
     }
+    if (WS_UNLIKELY(p->far_count && !(p->flags & DIR_FIN))) {
+        /* A run of far segments that the peer acknowledges is the stream's; while it goes on acknowledging what was
+         * known, as the answer to what lies outside its window does (RFC 9293 section 3.10.7.4), it is not. */
+        const int32_t off = ws_seq_diff(m->ack, p->far_seq);
+        if (off > -WS_TCP_FAR_NEAR && off < WS_TCP_FAR_NEAR)
+            set_flags(p, DIR_FAR_ACKED, 0);
+        else
+            p->far_count = 0;
+    }
     uint64_t near = WS_MAX(p->next, p->flags & DIR_ACKED ? p->acked : 0);
     uint64_t acked = ws_seq_extend(p->seq0, near, m->ack);
     /* Who opened acknowledges from the other side's ISN + 1 on (RFC 9293 section 3.5): where its SYN was seen, lower

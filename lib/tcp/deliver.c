@@ -202,9 +202,14 @@ static void deliver_run(struct ws_tcp_ctx *x, unsigned dir, struct ws_tcp_run *r
         }
         if (r->from >= r->to || hold_run(x, dir, r))
             break;
-        /* A cap. A hole without bytes is not worth a gap: forget its cause. */
-        if (!r->data)
+        /* A cap. A hole without bytes is not worth a gap: forget its cause. But in a midstream wait what follows would
+         * then wait behind it for bytes that never come: the wait ends instead. */
+        if (!r->data && !(d->flags & DIR_HOLD))
             break;
+        if (!r->data) {
+            ws_deliver_start(x, dir);
+            continue;
+        }
         if (drop_beyond_fin(t, d) || (!r->own_cap && make_room(x, dir)))
             continue;
         if (d->flags & DIR_SYNDATA) {

@@ -13,7 +13,8 @@ enum {
      * space in between, until the direction follows them (docs in README.md). */
     WS_TCP_FAR_RUN = 4,
     WS_TCP_FAR_RUN_ACK =
-        16, /* the same when they acknowledge nothing that the peer can have sent */
+        16, /* the same when they acknowledge nothing that the peer can have sent, or when the peer has been
+               acknowledging and does not acknowledge them */
     WS_TCP_FAR_NEAR = 1 << 20, /* "near", in bytes */
     WS_TCP_WINDOW_MIN = 65535, /* assumed where no window was seen */
     WS_TCP_COVER_MAX = 32,     /* held nodes under one segment from which on they are joined */
@@ -37,6 +38,7 @@ enum {
     DIR_MISSING = 1u << 12, /* may have ranges in ws_tcp.missing */
     DIR_FIN_ACKED = 1u << 13, /* the peer has accepted the FIN: it is the end */
     DIR_FIN_OTHER = 1u << 14, /* another FIN was seen, at sequence number far_seq */
+    DIR_FAR_ACKED = 1u << 15, /* the peer acknowledges where the run of far segments is */
 };
 
 /* ws_tcp_conn.candidate.state */

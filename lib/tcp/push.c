@@ -52,7 +52,6 @@ static bool ack_plausible(const struct ws_tcp_ctx *x, unsigned dir)
  * Returns whether the segment is to be taken, with a gap up to *pos. */
 static bool far_segment(struct ws_tcp_ctx *x, unsigned dir, uint64_t *pos)
 {
-    const unsigned run = ack_plausible(x, dir) ? WS_TCP_FAR_RUN : WS_TCP_FAR_RUN_ACK;
     const struct ws_tcp_segment *s = x->seg;
     struct ws_tcp_dir *d = &x->c->dir[dir];
     if (d->flags & DIR_FIN) { /* far_seq is another FIN's */
@@ -63,6 +62,11 @@ static bool far_segment(struct ws_tcp_ctx *x, unsigned dir, uint64_t *pos)
     bool near = d->far_count && off > -WS_TCP_FAR_NEAR && off < WS_TCP_FAR_NEAR;
 
     d->far_count = near ? (uint8_t)(d->far_count + 1) : 1;
+    if (!near)
+        d->flags &= (uint16_t)~DIR_FAR_ACKED;
+    /* an ACK before the run says whether the peer can be heard */
+    const bool believed = ack_plausible(x, dir) && (d->flags & DIR_FAR_ACKED || !(d->flags & DIR_ACKED));
+    const unsigned run = believed ? WS_TCP_FAR_RUN : WS_TCP_FAR_RUN_ACK;
     d->far_seq = s->meta.seq + s->wire_len;
     ws_conn_event(x, dir, WS_TCP_EV_FAR_SEGMENT);
     if (d->far_count < run || d->flags & DIR_SYNDATA || x->c->state == WS_TCP_RESET)
@@ -302,7 +306,7 @@ enum ws_tcp_verdict ws_tcp_push(struct ws_tcp *t, struct ws_tcp_conn *c, void *f
                   !s->no_payload && !(p->flags & (DIR_HOLD | DIR_SYNDATA | DIR_FIN)))) {
         const uint32_t len = s->len;
         const int32_t acked = ws_seq_diff(s->meta.ack, ws_seq_of(p->seq0, p->acked));
-        if (WS_LIKELY(p->flags & DIR_ACKED && acked >= 0 && p->acked + (uint32_t)acked <= p->top))
+        if (WS_LIKELY(p->flags & DIR_ACKED && !p->far_count && acked >= 0 && p->acked + (uint32_t)acked <= p->top))
             p->acked += (uint32_t)acked;
         else
             ws_conn_ack(&(struct ws_tcp_ctx){t, c, flow, s, true}, dir);

@@ -358,8 +358,8 @@ def trap_jump():
                   stream_args=("--gaps", "skip"), label="--jump-max")
     t = Talk()
     p = [t.c(2 + far + i * 5, b"%05d" % i) for i in range(10)]
-    follow = Case([*t.open(), t.c(0, "he"), *p, t.s(0, "world"), *t.close()],
+    follow = Case([*t.open(), t.c(0, "he"), p[0], t.s(0), *p[1:], t.s(0, "world"), *t.close()],
                   {t.c: b"he" + b"".join(b"%05d" % i for i in range(3, 10)), t.s: b"world"},
                   {t.c: [(2, far + 15, "never_seen")]}, stream_args=("--gaps", "skip"),
-                  label="followed after three segments")
+                  label="followed after three segments, which the peer acknowledges")
     return [option, follow]

@@ -30,6 +30,36 @@ CASE(c69_bytes_of_a_direction)
     assert_int_equal(rig_count(r, WS_C_REFUSED_CAP), 0);
 }
 
+/* Cut segments bring a hole each. When the nodes run out during a midstream wait the stream begins, and every hole
+ * keeps its place, its length and its cause. */
+static void cut_midstream(struct rig *r, uint32_t nodes_max, uint32_t n, bool backwards)
+{
+    char want[256] = "";
+    r->cfg.dir_nodes_max = nodes_max;
+    rig_restart(r);
+    r->snap = 2;
+    for (uint32_t i = 0; i < n; i++) {
+        S(r, 0, "A", 1001 + 5 * (backwards ? n - 1 - i : i), 5001, "abcde");
+        strcat(want, "ab...");
+    }
+    rig_close(r);
+    if (backwards) /* what lies below the start is refused */
+        assert_true(r->stream[0].len <= 5 * n && r->stream[0].gap_bytes < r->stream[0].len);
+    else
+        rig_expect(r, 0, want);
+    assert_int_equal(r->stream[0].causes & ~(1u << WS_GAP_SNAPLEN | 1u << WS_GAP_CAP), 0);
+    if (!backwards)
+        assert_int_equal(r->stream[0].causes, 1u << WS_GAP_SNAPLEN);
+}
+
+CASE(cut_segments_at_the_cap_of_a_midstream_wait)
+{
+    for (uint32_t nodes = 1; nodes < 12; nodes++) {
+        cut_midstream(r, nodes, 20, false);
+        cut_midstream(r, nodes, 20, true);
+    }
+}
+
 CASE(c69_nodes_of_a_direction)
 {
     r->cfg.dir_nodes_max = 3;
@@ -378,6 +408,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(c69_bytes_of_a_direction),
+        cmocka_unit_test(cut_segments_at_the_cap_of_a_midstream_wait),
         cmocka_unit_test(c69_nodes_of_a_direction),
         cmocka_unit_test(c69_larger_than_the_cap),
         cmocka_unit_test(c69_new_segment_is_the_lowest),

@@ -282,6 +282,7 @@ CASE(c61_the_stream_really_went_there)
     S(r, 0, "A", 1001, 5001, "abc");
     S(r, 0, "A", 1006, 5001, "f");
     S(r, 0, "A", far, 5001, "11");
+    S(r, 1, "A", 5001, far + 2, "");
     S(r, 0, "A", far + 2, 5001, "22");
     S(r, 0, "A", far + 4, 5001, "33");
     S(r, 0, "A", far + 6, 5001, "44");
@@ -291,6 +292,22 @@ CASE(c61_the_stream_really_went_there)
     assert_memory_equal(r->stream[0].bytes, "abc..f..", 8);
     assert_memory_equal(r->stream[0].bytes + 3 + (1u << 20) + 6, "4455", 4);
     assert_int_equal(rig_count(r, WS_C_REFUSED_WINDOW), 6);
+}
+
+CASE(c61_forged_far_segments)
+{
+    /* they agree with what the server sends, but it acknowledges nothing of them */
+    const uint32_t far = 1001 + (1u << 30);
+    rig_open(r, 1000, 5000);
+    S(r, 0, "A", 1001, 5001, "abc");
+    for (unsigned round = 0; round < 4; round++) {
+        for (uint32_t i = 0; i < 14; i++)
+            S(r, 0, "A", far + round * 28 + 2 * i, 5001, "zz");
+        S(r, 1, "A", 5001, 1004, ""); /* what lies outside the window is answered like that */
+    }
+    S(r, 0, "A", 1004, 5001, "def");
+    rig_expect(r, 0, "abcdef");
+    assert_int_equal(r->stream[0].gaps, 0);
 }
 
 CASE(c61_a_burst_of_strays_is_not_the_stream)
@@ -635,6 +652,7 @@ int main(void)
         cmocka_unit_test(c61_a_segment_a_gibibyte_away),
         cmocka_unit_test(c61_two_sequence_spaces),
         cmocka_unit_test(c61_the_stream_really_went_there),
+        cmocka_unit_test(c61_forged_far_segments),
         cmocka_unit_test(c61_a_burst_of_strays_is_not_the_stream),
         cmocka_unit_test(c61_strays_near_a_stream_that_waits),
         cmocka_unit_test(c62_isn_fffffff0),

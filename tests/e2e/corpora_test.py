@@ -27,7 +27,9 @@ def one(number_path):
         workers = ["--workers", "2"] if number % 4 == 3 else []
         extra = [["--udp"], ["--all-ip", "--format", "chunks"], ["--format", "headers"], ["--format", "json"],
                  ["--format", "pcap"], ["--gaps", "skip", "--gaps-file"], ["--overlap", "last"],
-                 ["--verify-checksums", "--part"]][number % 8]
+                 ["--verify-checksums", "--part"],
+                 ["--per-tuple", "--key-mac", "--key-device", "--device-vlan", "--tcp-udp-only", "--trailer", "metamako", "--udp",
+                  "--udp-header", "--format", "headers32", "--empty-records", "--size-min", "100"]][number % 9]
         kind = ["pcapng", "pcap"][number % 2]
         try:
             flows, counted = e2e.counters("flows", "--json", "--all", path, *workers, code=None)

@@ -26,7 +26,8 @@ static const char *stream_dir(const struct run *r)
 /* Our own words as a shell would need them. Heap, or NULL. */
 static char *command_line(void)
 {
-    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-+=./:,@%";
+    static const char plain[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-+=./:,@%";
     char *raw = malloc(COMMAND_LINE_MAX), *text = malloc(COMMAND_LINE_MAX * 4 + 8);
     int fd = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
     ssize_t n = fd >= 0 && raw ? read(fd, raw, COMMAND_LINE_MAX - 1) : -1;
@@ -75,7 +76,8 @@ static void configure(const struct run *r, struct ws_post_config *pc)
     struct timespec t;
     clock_gettime(CLOCK_REALTIME, &t);
     *pc = (struct ws_post_config){
-        .dir = r->out.streams && stream_dir(r) && strcmp(stream_dir(r), "-") != 0 ? stream_dir(r) : NULL,
+        .dir = r->out.streams && stream_dir(r) && strcmp(stream_dir(r), "-") != 0 ? stream_dir(r)
+                                                                                  : NULL,
         .workers = r->ec.workers,
         .exists = o->overwrite         ? WS_EXISTS_TRUNCATE
                   : o->number_existing ? WS_EXISTS_COUNT
@@ -91,14 +93,15 @@ static void configure(const struct run *r, struct ws_post_config *pc)
         .report = o->report,
         .report_replace = o->overwrite || o->number_existing,
         .report_in_place = o->user != NULL,
-        .creator = {
-            .layout = o->dfxml == 1 ? WS_DFXML_STRICT : WS_DFXML_TCPFLOW,
-            .version = WS_VERSION,
-            .build_date = WS_BUILD_DATE,
-            .start_ns = t.tv_sec * INT64_C(1000000000) + t.tv_nsec,
-            .inputs = r->paths,
-            .n_inputs = r->n_paths,
-        },
+        .creator =
+            {
+                .layout = o->dfxml == 1 ? WS_DFXML_STRICT : WS_DFXML_TCPFLOW,
+                .version = WS_VERSION,
+                .build_date = WS_BUILD_DATE,
+                .start_ns = t.tv_sec * INT64_C(1000000000) + t.tv_nsec,
+                .inputs = r->paths,
+                .n_inputs = r->n_paths,
+            },
         .command = o->on_close,
         .http_command = o->http_command,
         .alert_fd = alert_fd(o->alert_fd),
@@ -135,8 +138,9 @@ int post_check(const struct run *r)
         return usage(r, "--report needs a name");
     bool files = pc.md5 || pc.http || pc.command || pc.python || pc.alert_fd >= 0;
     if (files && (!stream_dir(r) || strcmp(stream_dir(r), "-") == 0))
-        return usage(r, "--md5, --http, --on-close, --alert-fd and --python are about stream files: "
-                        "give a directory for them");
+        return usage(r,
+                     "--md5, --http, --on-close, --alert-fd and --python are about stream files: "
+                     "give a directory for them");
     if (reads_http(r) && (o->format != FORMAT_RAW || o->joined))
         return usage(r, "--http reads raw streams, a file a direction");
     if (o->report && strcmp(o->report, "-") == 0 && o->json)
@@ -191,7 +195,8 @@ int post_make_sink(struct run *r, unsigned worker, struct ws_channel *streams, s
     return ws_post_sink_create(s, r->post, worker, streams);
 }
 
-uint64_t post_file(struct run *r, unsigned worker, const struct ws_stream_record *rec, uint64_t *serial)
+uint64_t post_file(struct run *r, unsigned worker, const struct ws_stream_record *rec,
+                   uint64_t *serial)
 {
     *serial = 0;
     return r->post ? ws_post_file(r->post, worker, rec, serial) : 0;

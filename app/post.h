@@ -28,7 +28,8 @@ uint32_t post_gaps_wanted(const struct run *r);
 int post_make_sink(struct run *r, unsigned worker, struct ws_channel *streams, struct ws_sink **s);
 
 /* A stream file is over: the tag of its close. *serial as ws_post_file(). */
-uint64_t post_file(struct run *r, unsigned worker, const struct ws_stream_record *rec, uint64_t *serial);
+uint64_t post_file(struct run *r, unsigned worker, const struct ws_stream_record *rec,
+                   uint64_t *serial);
 
 /* Starts the thread, as the user of the run. 0 or exit code. */
 int post_start(struct run *r);

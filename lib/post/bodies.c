@@ -30,7 +30,7 @@ struct run {
     struct ws_post_body body;
     int body_fd;
     bool failed;
-    bool holes; /* not all of it was written: its end may lie behind what was */
+    bool holes;   /* not all of it was written: its end may lie behind what was */
     uint8_t *buf; /* BODY_BUFFER */
     size_t fill;
     EVP_MD_CTX *md5;
@@ -276,7 +276,8 @@ static void count_fates(struct ws_post *p, const struct ws_http_sums *sums)
 static int one_run(struct run *r, struct ws_http *http, const struct ws_http_input *in,
                    struct ws_http_sums *sums)
 {
-    const struct ws_http_output out = {.begin = on_begin, .data = on_data, .end = on_end, .user = r};
+    const struct ws_http_output out = {
+        .begin = on_begin, .data = on_data, .end = on_end, .user = r};
     int rc = ws_http_run(http, in, &out, sums);
     if (r->body_fd >= 0) { /* the run ended inside a body */
         r->body.file_offset = r->body.span = 0;
@@ -286,7 +287,8 @@ static int one_run(struct run *r, struct ws_http *http, const struct ws_http_inp
     return rc;
 }
 
-/* Whether a side can be an answer at all: most flows cannot, and are left alone after one small read. */
+/* Whether a side can be an answer at all: most flows cannot, and are left alone after one small
+ * read. */
 static bool answers(struct run *r, const int fd[2])
 {
     uint8_t head[16];

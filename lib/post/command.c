@@ -20,7 +20,8 @@ static void command_failed(struct ws_post *p, const char *what, int n)
 {
     ws_count(&p->counters, WS_C_POST_COMMANDS_FAILED, 1);
     if (!p->command_failed_said)
-        ws_log(WS_LOG_WARN, "a command for a finished file %s %d; said once, all are counted", what, n);
+        ws_log(WS_LOG_WARN, "a command for a finished file %s %d; said once, all are counted", what,
+               n);
     p->command_failed_said = true;
 }
 
@@ -119,7 +120,8 @@ void ws_post_alert(struct ws_post *p, unsigned which, const char *what, const ch
         if (n >= 0) {
             done += (int)n;
         } else if (errno != EINTR && errno != EAGAIN) {
-            ws_log(WS_LOG_WARN, "alert descriptor %d: %s: no more lines go there", fd, strerror(errno));
+            ws_log(WS_LOG_WARN, "alert descriptor %d: %s: no more lines go there", fd,
+                   strerror(errno));
             p->alert_failed[which] = true;
         }
     }

@@ -92,7 +92,7 @@ static void attr(struct ws_dfxml *x, const char *name, const char *value)
 {
     (void)clean(x, value, strlen(value));
     (void)xmlTextWriterStartAttribute(x->w, (const xmlChar *)name);
-    for (char *at = x->clean;; ) {
+    for (char *at = x->clean;;) {
         char *quote = strchr(at, '\'');
         if (quote)
             *quote = '\0';
@@ -303,8 +303,8 @@ static void strict_file(struct ws_dfxml *x, const char *path, uint64_t size)
     number(x, "filesize", size);
 }
 
-/* The schema has no place for a flow: its name is in the file's, its begin is the file's time. Files that were made out of
- * it are objects of their own. */
+/* The schema has no place for a flow: its name is in the file's, its begin is the file's time.
+ * Files that were made out of it are objects of their own. */
 static void strict_object(struct ws_dfxml *x, const struct ws_dfxml_object *o)
 {
     char when[64];

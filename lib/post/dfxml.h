@@ -19,7 +19,7 @@ struct ws_dfxml_creator {
     enum ws_dfxml_layout layout;
     const char *version, *build_date; /* build_date: YYYY-MM-DDThh:mm:ss */
     const char *command_line;
-    int64_t start_ns; /* of the run, Unix time */
+    int64_t start_ns;          /* of the run, Unix time */
     const char *const *inputs; /* STRICT: input files */
     size_t n_inputs;
 };

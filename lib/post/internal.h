@@ -4,7 +4,8 @@
  *   worker: takes a slot, fills it ── described ──> post thread: works it off ── free ──> worker
  *   writer: closes the slot's files, notes names ── closed ──────^
  *
- * Each ring has one producer and one consumer. Every field has one writing thread: its section says which.
+ * Each ring has one producer and one consumer. Every field has one writing thread: its section says
+ * which.
  */
 #ifndef WS_POST_INTERNAL_H
 #define WS_POST_INTERNAL_H
@@ -17,9 +18,10 @@
 #include "http/http.h"
 #include "post/post.h"
 
-#define WS_POST_FLOWS    4096u  /* slots of a worker by default */
-#define WS_POST_GAPS     64u    /* gaps of a stream that the HTTP parser is told; the last one then reaches to the end */
-#define WS_POST_OPENS    1024u  /* names of opened files that may wait for the alert descriptor */
+#define WS_POST_FLOWS 4096u /* slots of a worker by default */
+#define WS_POST_GAPS                                                                               \
+    64u /* gaps of a stream that the HTTP parser is told; the last one then reaches to the end */
+#define WS_POST_OPENS    1024u /* names of opened files that may wait for the alert descriptor */
 #define WS_POST_PATH_MAX (WS_PATH_MAX + 64u)
 #define WS_POST_CHILDREN 10u    /* commands at once */
 #define WS_POST_BODIES   65536u /* body files that the report lists for a flow */
@@ -33,7 +35,7 @@ struct ws_post_side {
     bool used, has_file;
     uint8_t dir;
     uint64_t serial;
-    uint64_t length; /* of the stream, where the sink counts it; else the file's */
+    uint64_t length;              /* of the stream, where the sink counts it; else the file's */
     struct ws_dfxml_object about; /* without path, filesize, results */
     struct ws_http_gap gap[WS_POST_GAPS];
     unsigned n_gap;
@@ -95,7 +97,7 @@ struct ws_post {
     void *closed_mem, *opened_mem;
     unsigned flows;
     _Atomic bool abort, ending;
-    _Atomic uint64_t opens_lost;   /* writer */
+    _Atomic uint64_t opens_lost; /* writer */
 
     /* post thread from here on */
     pthread_t thread;
@@ -107,7 +109,7 @@ struct ws_post {
     int report_fd;
     char *report_part; /* PATH.part, NULL for standard output */
     bool report_ended;
-    int report_dir;    /* where it lies; valid with report_part */
+    int report_dir; /* where it lies; valid with report_part */
     int report_error;
     struct ws_http *http, *http_raw;
     struct ws_post_python *python;
@@ -145,9 +147,34 @@ struct ws_post_bodies {
     size_t n, room;
 };
 
-/* Writes the body files of a slot's streams; fd[s] is side s's file or -1, path[s] its final relative name. */
+/* Writes the body files of a slot's streams; fd[s] is side s's file or -1, path[s] its final
+ * relative name. */
 void ws_post_http(struct ws_post *p, const struct ws_post_slot *slot, const int fd[2],
                   const char *const path[2], struct ws_post_bodies *out);
+
+/* A flow that is worked on. */
+struct ws_post_job {
+    struct ws_post_slot *slot;
+    const char *path[2]; /* final, relative; NULL = no file */
+    int error[2];
+    int fd[2];
+    uint64_t size[2];
+    char md5[2][33];
+    struct ws_post_bodies bodies;
+};
+
+/* --- report.c --- */
+
+int ws_post_report_open(struct ws_post *p, char *err, size_t err_len);
+/* Adds a side's object; result (NULL = none) is what the python function returned. */
+void ws_post_report_side(struct ws_post *p, const struct ws_post_job *j, unsigned i,
+                         const char *result, size_t result_len);
+/* Ends the report and gives it its name. 0 or -errno. */
+int ws_post_report_finish(struct ws_post *p, const struct ws_dfxml_tail *tail);
+/* Keeps what was found of a side for ws_post_result(), which needs them sorted. */
+void ws_post_results_keep(struct ws_post *p, const struct ws_post_job *j, unsigned i);
+void ws_post_results_sort(struct ws_post *p);
+void ws_post_report_fini(struct ws_post *p);
 
 /* --- command.c --- */
 
@@ -160,9 +187,11 @@ void ws_post_alert(struct ws_post *p, unsigned which, const char *what, const ch
 /* --- python.c --- */
 
 /* Splits "PATH:MODULE:FUNCTION" in place. False: it is not that. */
-bool ws_post_python_split(char *text, const char **path, const char **module, const char **function);
+bool ws_post_python_split(char *text, const char **path, const char **module,
+                          const char **function);
 int ws_post_python_start(struct ws_post *p, char *err, size_t err_len);
-/* Gives the file's bytes to the function. True: *text, valid until the next call, is what it returned. */
+/* Gives the file's bytes to the function. True: *text, valid until the next call, is what it
+ * returned. */
 bool ws_post_python_call(struct ws_post *p, int fd, uint64_t size, const char **text, size_t *len);
 void ws_post_python_names(const struct ws_post *p, struct ws_dfxml_object *o);
 void ws_post_python_stop(struct ws_post *p);

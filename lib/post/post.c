@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "format/json.h"
 #include "post/internal.h"
 #include "writer/path.h"
 
@@ -39,21 +38,9 @@ const char *ws_post_shown(const struct ws_post *p, const char *path, char *buf)
     return buf;
 }
 
-#define PART_SUFFIX ".part"
-
 /* --- a flow's work --- */
 
-struct job {
-    struct ws_post_slot *slot;
-    const char *path[2]; /* final, relative; NULL = no file */
-    int error[2];
-    int fd[2];
-    uint64_t size[2];
-    char md5[2][33];
-    struct ws_post_bodies bodies;
-};
-
-static void open_files(struct ws_post *p, struct job *j)
+static void open_files(struct ws_post *p, struct ws_post_job *j)
 {
     for (unsigned i = 0; i < 2; i++) {
         struct stat st;
@@ -72,126 +59,7 @@ static void open_files(struct ws_post *p, struct job *j)
     }
 }
 
-static void report_side(struct ws_post *p, struct job *j, unsigned i, const char *result,
-                        size_t result_len)
-{
-    struct ws_post_side *s = &j->slot->side[i];
-    struct ws_dfxml_object o = s->about;
-    struct ws_dfxml_run *run = NULL;
-    size_t n = 0;
-    char shown[WS_POST_SHOWN];
-
-    for (size_t b = 0; b < j->bodies.n; b++)
-        n += j->bodies.body[b].side == i;
-    char(*names)[WS_POST_SHOWN] = n ? malloc(n * sizeof(*names)) : NULL;
-    run = n ? calloc(n, sizeof(*run)) : NULL;
-    if (n && (!run || !names)) {
-        ws_count(&p->counters, WS_C_POST_REPORT_LOST, n);
-        n = 0;
-    }
-    size_t at = 0;
-    for (size_t b = 0; b < j->bodies.n && at < n; b++) {
-        const struct ws_post_body *body = &j->bodies.body[b];
-        if (body->side != i)
-            continue;
-        run[at] = (struct ws_dfxml_run){ws_post_shown(p, body->path, names[at]), body->file_offset,
-                                        body->span, body->filesize, body->md5};
-        at++;
-    }
-    o.path = j->path[i] ? ws_post_shown(p, j->path[i], shown) : NULL;
-    o.filesize = WS_MAX(s->length, j->size[i]);
-    o.md5 = j->md5[i];
-    o.run = run;
-    o.n_run = at;
-    if (result) {
-        o.result = result;
-        o.result_len = result_len;
-        ws_post_python_names(p, &o);
-    }
-    int rc = ws_dfxml_object(p->report, &o);
-    if (rc < 0 && !p->report_error) {
-        p->report_error = rc;
-        ws_log(WS_LOG_ERROR, "%s: %s", p->cfg.report, strerror(-rc));
-    }
-    if (rc < 0)
-        ws_count(&p->counters, WS_C_POST_REPORT_LOST, 1);
-    free(names);
-    free(run);
-}
-
-static void json_bodies(struct ws_json *js, const struct ws_post *p, const struct job *j, unsigned i)
-{
-    (void)p;
-    ws_json_array(js);
-    for (size_t b = 0; b < j->bodies.n; b++) {
-        const struct ws_post_body *body = &j->bodies.body[b];
-        if (body->side != i)
-            continue;
-        ws_json_object(js);
-        ws_json_key(js, "file");
-        ws_json_strz(js, body->path);
-        ws_json_key(js, "offset");
-        ws_json_u64(js, body->file_offset);
-        ws_json_key(js, "span");
-        ws_json_u64(js, body->span);
-        ws_json_key(js, "bytes");
-        ws_json_u64(js, body->filesize);
-        ws_json_key(js, "fate");
-        ws_json_strz(js, ws_http_fate_name(body->fate));
-        if (*body->md5) {
-            ws_json_key(js, "md5");
-            ws_json_strz(js, body->md5);
-        }
-        ws_json_object_end(js);
-    }
-    ws_json_array_end(js);
-}
-
-/* Keeps what was found of a side for ws_post_result(). */
-static void keep(struct ws_post *p, const struct job *j, unsigned i)
-{
-    size_t bodies = 0, max;
-    for (size_t b = 0; b < j->bodies.n; b++)
-        bodies += j->bodies.body[b].side == i;
-    max = 256 + bodies * (6 * WS_POST_PATH_MAX + 256);
-    char *buf = malloc(max), *text = NULL;
-    struct ws_text t;
-    struct ws_json js;
-    if (p->n_kept == p->kept_room) {
-        size_t room = p->kept_room ? 2 * p->kept_room : 256;
-        struct ws_post_kept *more = realloc(p->kept, room * sizeof(*more));
-        if (more) {
-            p->kept = more;
-            p->kept_room = room;
-        }
-    }
-    if (buf && p->n_kept < p->kept_room) {
-        ws_text_init(&t, buf, max);
-        ws_json_init(&js, &t);
-        ws_json_object(&js);
-        if (*j->md5[i]) {
-            ws_json_key(&js, "md5");
-            ws_json_strz(&js, j->md5[i]);
-        }
-        if (p->cfg.http) {
-            ws_json_key(&js, "http");
-            json_bodies(&js, p, j, i);
-        }
-        ws_json_object_end(&js);
-        if (ws_text_end(&t) > 2) {
-            buf[0] = ','; /* the members are to follow others */
-            buf[t.len - 1] = '\0';
-            text = strdup(buf);
-        }
-    }
-    free(buf);
-    if (text)
-        p->kept[p->n_kept++] = (struct ws_post_kept){j->slot->side[i].serial, text};
-    else if (p->cfg.md5 || p->cfg.http)
-        ws_count(&p->counters, WS_C_POST_RESULTS_LOST, 1);
-}
-
-static void one_side(struct ws_post *p, struct job *j, unsigned i)
+static void one_side(struct ws_post *p, struct ws_post_job *j, unsigned i)
 {
     const char *result = NULL;
     size_t result_len = 0;
@@ -199,12 +67,12 @@ static void one_side(struct ws_post *p, struct job *j, unsigned i)
         !ws_post_python_call(p, j->fd[i], j->size[i], &result, &result_len))
         result = NULL;
     if (p->report)
-        report_side(p, j, i, result, result_len);
+        ws_post_report_side(p, j, i, result, result_len);
     if (p->cfg.keep_results && j->slot->side[i].serial)
-        keep(p, j, i);
+        ws_post_results_keep(p, j, i);
 }
 
-static void work(struct ws_post *p, struct job *j)
+static void work(struct ws_post *p, struct ws_post_job *j)
 {
     char shown[WS_POST_SHOWN];
     bool reads = p->cfg.md5 || p->cfg.http || p->python || p->report;
@@ -238,18 +106,20 @@ static void work(struct ws_post *p, struct job *j)
 static void finish_slot(struct ws_post *p, struct ws_post_worker *w, uint32_t index)
 {
     struct ws_post_progress *g = &w->progress[index];
-    struct job j = {.slot = &w->slot[index]};
+    struct ws_post_job j = {.slot = &w->slot[index]};
     for (unsigned i = 0; i < 2; i++) {
         struct ws_post_side *s = &j.slot->side[i];
         if (!s->used || !s->has_file)
             continue;
         if (!(g->closed_as >> i & 1)) {
-            j.path[i] = s->path; /* the writer never told: aborted, or no room to tell that it ended */
+            j.path[i] =
+                s->path; /* the writer never told: aborted, or no room to tell that it ended */
         } else {
             j.error[i] = w->close[index][i].error;
             /* A file that could not be made is none. */
             j.path[i] = *w->close[index][i].path && j.error[i] != -ECANCELED
-                            ? w->close[index][i].path : NULL;
+                            ? w->close[index][i].path
+                            : NULL;
         }
     }
     work(p, &j);
@@ -456,47 +326,12 @@ static int make_worker(struct ws_post *p, struct ws_post_worker *w)
     return 0;
 }
 
-/* The report appears whole: it is written as PATH.part. */
-static int open_report(struct ws_post *p, char *err, size_t err_len)
-{
-    const char *path = p->cfg.report;
-    int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC;
-    int rc;
-    if (strcmp(path, "-") == 0) {
-        p->report_fd = STDOUT_FILENO;
-        return 0;
-    }
-    if (!p->cfg.report_replace && access(path, F_OK) == 0) {
-        snprintf(err, err_len, "%s: File exists (--overwrite replaces it)", path);
-        return -EEXIST;
-    }
-    if (!p->cfg.report_in_place) {
-        p->report_part = malloc(strlen(path) + sizeof(PART_SUFFIX));
-        if (!p->report_part)
-            return -ENOMEM;
-        stpcpy(stpcpy(p->report_part, path), PART_SUFFIX);
-        path = p->report_part;
-        const char *name;
-        p->report_dir = ws_path_parent(path, &name);
-        if (p->report_dir < 0) {
-            rc = p->report_dir;
-            snprintf(err, err_len, "%s: %s", path, strerror(-rc));
-            return rc;
-        }
-        flags |= O_NOFOLLOW;
-    }
-    p->report_fd = open(path, flags, 0666);
-    if (p->report_fd >= 0)
-        return 0;
-    rc = -errno;
-    snprintf(err, err_len, "%s: %s", path, strerror(-rc));
-    return rc;
-}
-
 static int make_http(struct ws_post *p)
 {
-    const struct ws_http_options decoded = {.requests = p->cfg.http_requests, .bytes_max = p->cfg.http_bytes_max};
-    const struct ws_http_options raw = {.raw = true, .requests = p->cfg.http_requests, .bytes_max = p->cfg.http_bytes_max};
+    const struct ws_http_options decoded = {.requests = p->cfg.http_requests,
+                                            .bytes_max = p->cfg.http_bytes_max};
+    const struct ws_http_options raw = {
+        .raw = true, .requests = p->cfg.http_requests, .bytes_max = p->cfg.http_bytes_max};
     if (!p->cfg.http)
         return 0;
     if (!p->cfg.http_raw && !(p->http = ws_http_create(&decoded)))
@@ -521,9 +356,8 @@ static int make(struct ws_post *p, char *err, size_t err_len)
     if ((rc = make_ring(&p->closed, &p->closed_mem, (size_t)p->cfg.workers * p->flows * 2,
                         sizeof(uint64_t))) < 0)
         return rc;
-    if (p->cfg.alert_fd >= 0 &&
-        (rc = make_ring(&p->opened, &p->opened_mem, WS_POST_OPENS,
-                        sizeof(struct ws_post_opened_name))) < 0)
+    if (p->cfg.alert_fd >= 0 && (rc = make_ring(&p->opened, &p->opened_mem, WS_POST_OPENS,
+                                                sizeof(struct ws_post_opened_name))) < 0)
         return rc;
     if (p->cfg.dir) {
         p->dirfd = open(p->cfg.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -535,7 +369,7 @@ static int make(struct ws_post *p, char *err, size_t err_len)
     }
     if ((rc = make_http(p)) < 0)
         return rc;
-    return p->cfg.report ? open_report(p, err, err_len) : 0;
+    return p->cfg.report ? ws_post_report_open(p, err, err_len) : 0;
 }
 
 int ws_post_create(struct ws_post **out, const struct ws_post_config *cfg, char *err,
@@ -577,7 +411,8 @@ int ws_post_start(struct ws_post *p, char *err, size_t err_len)
     }
     if (p->cfg.python && (rc = ws_post_python_start(p, err, err_len)) < 0)
         return rc;
-    /* Signals are the main thread's. SIGPIPE of a reader that went is an error of the write here. */
+    /* Signals are the main thread's. SIGPIPE of a reader that went is an error of the write here.
+     */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
     rc = -pthread_create(&p->thread, NULL, thread_main, p);
@@ -602,45 +437,6 @@ void ws_post_totals(const struct ws_post *p, struct ws_dfxml_tail *tail)
     }
 }
 
-static const char *base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
-}
-
-static int commit_report(struct ws_post *p)
-{
-    if (!p->report_part)
-        return 0;
-    return ws_path_rename(p->report_dir, base_name(p->report_part), base_name(p->cfg.report),
-                          p->cfg.report_replace);
-}
-
-static int finish_report(struct ws_post *p, const struct ws_dfxml_tail *tail)
-{
-    struct ws_dfxml_tail t = {0};
-    if (!p->report)
-        return 0;
-    if (tail)
-        t = *tail;
-    t.clock_s = (double)(steady_ns() - p->start_ns) / 1e9;
-    int rc = ws_dfxml_close(p->report, &t);
-    p->report = NULL;
-    p->report_fd = -1;
-    p->report_ended = true;
-    if (rc == 0)
-        rc = commit_report(p);
-    if (rc < 0 && !p->report_error)
-        ws_log(WS_LOG_ERROR, "%s: %s", p->cfg.report, strerror(-rc));
-    return rc;
-}
-
-static int by_serial(const void *a, const void *b)
-{
-    const struct ws_post_kept *x = a, *y = b;
-    return x->serial < y->serial ? -1 : x->serial > y->serial;
-}
-
 int ws_post_finish(struct ws_post *p, const struct ws_dfxml_tail *tail)
 {
     if (p->started && !p->joined) {
@@ -649,23 +445,14 @@ int ws_post_finish(struct ws_post *p, const struct ws_dfxml_tail *tail)
         p->joined = true;
         ws_count(&p->counters, WS_C_POST_ALERTS_LOST,
                  atomic_load_explicit(&p->opens_lost, memory_order_relaxed));
-        if (p->n_kept)
-            qsort(p->kept, p->n_kept, sizeof(*p->kept), by_serial);
+        ws_post_results_sort(p);
     }
-    return finish_report(p, tail);
+    return ws_post_report_finish(p, tail);
 }
 
 const struct ws_counters *ws_post_counters(const struct ws_post *p)
 {
     return &p->counters;
-}
-
-const char *ws_post_result(const struct ws_post *p, uint64_t serial)
-{
-    const struct ws_post_kept key = {serial, NULL};
-    const struct ws_post_kept *k =
-        p->n_kept ? bsearch(&key, p->kept, p->n_kept, sizeof(key), by_serial) : NULL;
-    return k ? k->text : "";
 }
 
 void ws_post_destroy(struct ws_post *p)
@@ -676,13 +463,7 @@ void ws_post_destroy(struct ws_post *p)
         ws_post_abort(p);
         (void)ws_post_finish(p, NULL);
     }
-    if (p->report)
-        (void)ws_dfxml_close(p->report, NULL);
-    else if (p->report_fd >= 0 && p->report_fd != STDOUT_FILENO)
-        close(p->report_fd);
-    /* A run that did not begin leaves nothing in the way of the next; what failed at its end stays to be seen. */
-    if (p->report_part && p->report_fd >= 0 && !p->report_ended)
-        (void)unlinkat(p->report_dir, base_name(p->report_part), 0);
+    ws_post_report_fini(p);
     ws_post_python_stop(p);
     ws_http_destroy(p->http);
     ws_http_destroy(p->http_raw);
@@ -697,12 +478,6 @@ void ws_post_destroy(struct ws_post *p)
     free(p->worker);
     free(p->closed_mem);
     free(p->opened_mem);
-    for (size_t i = 0; i < p->n_kept; i++)
-        free(p->kept[i].text);
-    free(p->kept);
-    if (p->report_part && p->report_dir >= 0)
-        close(p->report_dir);
-    free(p->report_part);
     free(p->buf);
     if (p->dirfd >= 0)
         close(p->dirfd);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The python function: one python3 child for the run, asked once for each finished file.
  *
- * Question: 8 bytes of length (big-endian), then the file's bytes. Answer: a byte (0 nothing, 1 a string, 2 an error),
- * 8 bytes of length, then as many bytes of UTF-8.
+ * Question: 8 bytes of length (big-endian), then the file's bytes. Answer: a byte (0 nothing, 1 a
+ * string, 2 an error), 8 bytes of length, then as many bytes of UTF-8.
  */
 #include <errno.h>
 #include <poll.h>
@@ -35,32 +35,32 @@ struct ws_post_python {
     char answer[ANSWER_MAX + 1];
 };
 
-/* The child's end. The payload is a str whose characters are the bytes (latin-1). What it prints goes to standard error. */
-static const char script[] =
-    "import sys, socket, struct\n"
-    "path, module, function = sys.argv[1:4]\n"
-    "s = socket.socket(fileno=3)\n"
-    "f = s.makefile('rb')\n"
-    "def answer(kind, text):\n"
-    "    b = text.encode('utf-8', 'replace')\n"
-    "    s.sendall(struct.pack('>BQ', kind, len(b)) + b)\n"
-    "try:\n"
-    "    sys.path.insert(0, path)\n"
-    "    call = getattr(__import__(module, fromlist=['*']), function)\n"
-    "    answer(0, '')\n"
-    "except BaseException as e:\n"
-    "    answer(2, '%s: %s' % (type(e).__name__, e))\n"
-    "    sys.exit(1)\n"
-    "while True:\n"
-    "    head = f.read(8)\n"
-    "    if len(head) < 8:\n"
-    "        break\n"
-    "    data = f.read(struct.unpack('>Q', head)[0]).decode('latin-1')\n"
-    "    try:\n"
-    "        r = call(data)\n"
-    "        answer(0, '') if r is None else answer(1, str(r))\n"
-    "    except Exception as e:\n"
-    "        answer(2, '%s: %s' % (type(e).__name__, e))\n";
+/* The child's end. The payload is a str whose characters are the bytes (latin-1). What it prints
+ * goes to standard error. */
+static const char script[] = "import sys, socket, struct\n"
+                             "path, module, function = sys.argv[1:4]\n"
+                             "s = socket.socket(fileno=3)\n"
+                             "f = s.makefile('rb')\n"
+                             "def answer(kind, text):\n"
+                             "    b = text.encode('utf-8', 'replace')\n"
+                             "    s.sendall(struct.pack('>BQ', kind, len(b)) + b)\n"
+                             "try:\n"
+                             "    sys.path.insert(0, path)\n"
+                             "    call = getattr(__import__(module, fromlist=['*']), function)\n"
+                             "    answer(0, '')\n"
+                             "except BaseException as e:\n"
+                             "    answer(2, '%s: %s' % (type(e).__name__, e))\n"
+                             "    sys.exit(1)\n"
+                             "while True:\n"
+                             "    head = f.read(8)\n"
+                             "    if len(head) < 8:\n"
+                             "        break\n"
+                             "    data = f.read(struct.unpack('>Q', head)[0]).decode('latin-1')\n"
+                             "    try:\n"
+                             "        r = call(data)\n"
+                             "        answer(0, '') if r is None else answer(1, str(r))\n"
+                             "    except Exception as e:\n"
+                             "        answer(2, '%s: %s' % (type(e).__name__, e))\n";
 
 bool ws_post_python_split(char *text, const char **path, const char **module, const char **function)
 {
@@ -78,7 +78,8 @@ bool ws_post_python_split(char *text, const char **path, const char **module, co
     return *text && *m && *f;
 }
 
-/* Waits until the child can take or has something. False: abort, or over after timeout_ms (-1: never). */
+/* Waits until the child can take or has something. False: abort, or over after timeout_ms (-1:
+ * never). */
 static bool wait_for(const struct ws_post *p, int fd, short events, int timeout_ms)
 {
     struct pollfd f = {.fd = fd, .events = events};
@@ -163,7 +164,8 @@ static bool send_file(struct ws_post *p, int fd, uint64_t size)
     return true;
 }
 
-/* The child went, or does not speak as it should: said once; the flows that it does not see are counted. */
+/* The child went, or does not speak as it should: said once; the flows that it does not see are
+ * counted. */
 static void gone(struct ws_post *p)
 {
     struct ws_post_python *y = p->python;
@@ -175,7 +177,8 @@ static void gone(struct ws_post *p)
     while (waitpid(y->pid, NULL, 0) < 0 && errno == EINTR)
         ;
     if (!ws_post_aborted(p))
-        ws_log(WS_LOG_WARN, "--python %s:%s: python3 ended; further files go without it", y->module, y->function);
+        ws_log(WS_LOG_WARN, "--python %s:%s: python3 ended; further files go without it", y->module,
+               y->function);
 }
 
 bool ws_post_python_call(struct ws_post *p, int fd, uint64_t size, const char **text, size_t *len)
@@ -189,7 +192,8 @@ bool ws_post_python_call(struct ws_post *p, int fd, uint64_t size, const char **
     }
     ws_count(&p->counters, kind == 0 || kind == 1 ? WS_C_POST_PYTHON : WS_C_POST_PYTHON_FAILED, 1);
     if (kind == 2 && !y->error_said) {
-        ws_log(WS_LOG_WARN, "--python %s:%s: %s; said once, all are counted", y->module, y->function, y->answer);
+        ws_log(WS_LOG_WARN, "--python %s:%s: %s; said once, all are counted", y->module,
+               y->function, y->answer);
         y->error_said = true;
     }
     *text = y->answer;

@@ -8,7 +8,8 @@
 
 #include "post/internal.h"
 
-/* Ranges of a stream that are told apart while it has holes; with more, the direction's end is not noticed. */
+/* Ranges of a stream that are told apart while it has holes; with more, the direction's end is not
+ * noticed. */
 #define RANGES_MAX 4u
 
 /* What the report tells of a direction beside the flow's own counts; in the flow's area. */
@@ -21,11 +22,11 @@ struct post_dir {
     uint8_t n_range, mapped, fin, over;
     uint32_t after_packets; /* what came when the direction was over */
     uint64_t after_bytes;
-    int64_t pos;         /* where the segment before ended */
-    int64_t end;         /* highest byte seen */
-    int64_t part_ts_ns;  /* first packet of this part */
-    int64_t ts_ns[2];    /* of the latest packet, and of the one before */
-    uint64_t cut_bytes; /* not captured */
+    int64_t pos;                       /* where the segment before ended */
+    int64_t end;                       /* highest byte seen */
+    int64_t part_ts_ns;                /* first packet of this part */
+    int64_t ts_ns[2];                  /* of the latest packet, and of the one before */
+    uint64_t cut_bytes;                /* not captured */
     uint64_t base_packets, base_bytes; /* told with earlier parts */
     uint32_t last_wire, last_cut;      /* latest packet */
     uint32_t out_of_order, violations;
@@ -54,8 +55,9 @@ static int64_t steady_ns(void)
 
 /* --- slots --- */
 
-/* Waits for a slot, as a reader of files does. The closes that the post thread waits for may still lie in this worker's
- * own block: it is handed over, so that the writer, which waits for nobody here, gets on. */
+/* Waits for a slot, as a reader of files does. The closes that the post thread waits for may still
+ * lie in this worker's own block: it is handed over, so that the writer, which waits for nobody
+ * here, gets on. */
 static bool wait_for_slot(struct ws_post *p, struct ws_post_worker *w)
 {
     static const struct timespec nap = {0, 100000};
@@ -228,8 +230,7 @@ static bool is_over(const struct post_dir *d)
         return false;
     if (!d->mapped)
         return true;
-    return d->n_range == 1 &&
-           d->range[0].to == d->map_off + (int32_t)(d->fin_seq - d->map_seq);
+    return d->n_range == 1 && d->range[0].to == d->map_off + (int32_t)(d->fin_seq - d->map_seq);
 }
 
 /* Adds the bytes of a segment to those seen. */
@@ -282,8 +283,8 @@ static void on_packet(struct ws_sink *s, struct ws_flow *flow, const struct ws_p
     d->ts_ns[0] = pkt->ts_ns;
 }
 
-/* As tcpflow counts: bytes that go to a place before the end of the bytes that came last are out of order; bytes with a
- * SYN, and bytes before the begin that a SYN told, are violations. */
+/* As tcpflow counts: bytes that go to a place before the end of the bytes that came last are out of
+ * order; bytes with a SYN, and bytes before the begin that a SYN told, are violations. */
 static void on_segment(struct ws_sink *s, struct ws_flow *flow, unsigned dir, int64_t off,
                        const struct ws_tcp_segment *seg)
 {

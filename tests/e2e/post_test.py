@@ -234,6 +234,18 @@ class Post(e2e.Case):
         self.valid(report)
         self.assertTrue([x for x in objects(report) if x[0]])
 
+    def test_report_of_another_user(self):
+        e2e.need_root()
+        report, log = self.path("r.xml"), self.path("log")
+        os.chmod(self.directory, 0o755)
+        with open(log, "w", encoding="ascii"):
+            os.chmod(log, 0o666)
+        _, out = self.streams_in(self.directory, "-U", "nobody", "--http", "--report", report, "--on-close", f"id -un >> {log}; :")
+        self.valid(report)
+        self.assertEqual(len([x for x in os.listdir(out) if "HTTPBODY" in x]), sum(len(x[4]) for x in objects(report)))
+        with open(log, encoding="ascii") as f:
+            self.assertEqual(f.read().split(), ["nobody"] * 44)
+
     # --- commands ---
 
     def test_on_close_sees_each_file_once(self):

@@ -77,8 +77,9 @@ static void end(struct rig *r, const struct ws_dfxml_tail *tail)
     assert_non_null(r->doc);
     r->xp = xmlXPathNewContext(r->doc);
     assert_non_null(r->xp);
-    xmlXPathRegisterNs(r->xp, (const xmlChar *)"d",
-                       (const xmlChar *)"http://www.forensicswiki.org/wiki/Category:Digital_Forensics_XML");
+    xmlXPathRegisterNs(
+        r->xp, (const xmlChar *)"d",
+        (const xmlChar *)"http://www.forensicswiki.org/wiki/Category:Digital_Forensics_XML");
     xmlXPathRegisterNs(r->xp, (const xmlChar *)"t", (const xmlChar *)"http://afflib.org/tcpflow/");
 }
 
@@ -105,9 +106,11 @@ static void tcpflow_layout(void **state)
 {
     struct rig r;
     struct ws_dfxml_object o = object();
-    const struct ws_dfxml_run run[2] = {{"out/1-HTTPBODY-001.html", 240, 100, 90, ""},
-                                        {"out/1-HTTPBODY-002", 500, 7, 7, "00112233445566778899aabbccddeeff"}};
-    const struct ws_dfxml_tail tail = {.open_fds = 4, .max_open_flows = 5, .total_flows = 6, .total_packets = 7};
+    const struct ws_dfxml_run run[2] = {
+        {"out/1-HTTPBODY-001.html", 240, 100, 90, ""},
+        {"out/1-HTTPBODY-002", 500, 7, 7, "00112233445566778899aabbccddeeff"}};
+    const struct ws_dfxml_tail tail = {
+        .open_fds = 4, .max_open_flows = 5, .total_flows = 6, .total_packets = 7};
     (void)state;
     begin(&r, WS_DFXML_TCPFLOW);
     o.md5 = "d41d8cd98f00b204e9800998ecf8427e";
@@ -127,10 +130,12 @@ static void tcpflow_layout(void **state)
     o.end_ns = -1;
     assert_int_equal(ws_dfxml_object(r.x, &o), 0);
     end(&r, &tail);
-    expect(&r, "/dfxml/creator/execution_environment/command_line", "wirespool streams '<&>\xef\xbf\xbd' a.pcap");
+    expect(&r, "/dfxml/creator/execution_environment/command_line",
+           "wirespool streams '<&>\xef\xbf\xbd' a.pcap");
     expect(&r, "/dfxml/creator/execution_environment/start_time", "2001-09-09T01:46:40Z");
     expect(&r, FO "[1]/filename", "out/1");
-    expect(&r, FO "[1]/tcpflow/@startime", "2001-09-09T01:46:40Z"); /* no microsecond: no decimals */
+    expect(&r, FO "[1]/tcpflow/@startime",
+           "2001-09-09T01:46:40Z"); /* no microsecond: no decimals */
     expect(&r, FO "[1]/tcpflow/@endtime", "2001-09-09T01:46:41.250000Z");
     expect(&r, FO "[1]/tcpflow/@mac_saddr", "02:00:00:00:00:ab");
     expect(&r, FO "[1]/tcpflow/@family", "2");
@@ -140,7 +145,8 @@ static void tcpflow_layout(void **state)
     expect(&r, "count(" FO "[1]/tcpflow/@violations)", "0");
     expect(&r, FO "[1]/hashdigest[@type='MD5']", "d41d8cd98f00b204e9800998ecf8427e");
     expect(&r, FO "[1]/byte_runs/byte_run[@file_offset=240]/fileobject/filesize", "90");
-    expect(&r, FO "[1]/byte_runs/byte_run[2]/fileobject/hashdigest", "00112233445566778899aabbccddeeff");
+    expect(&r, FO "[1]/byte_runs/byte_run[2]/fileobject/hashdigest",
+           "00112233445566778899aabbccddeeff");
     expect(&r, "count(" FO "[2]/filename)", "0");
     expect(&r, FO "[2]/tcpflow/@family", "10");
     expect(&r, FO "[2]/tcpflow/@src_ipn", "::1");
@@ -163,8 +169,8 @@ static void any_bytes(void **state)
         {"plain \t\n<>&\"'", "plain \t\n<>&\"'"},
         {"\xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80", "\xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80"},
         {"\x01\x1f\x7f", "\xef\xbf\xbd\xef\xbf\xbd\x7f"},
-        {"\xc3", "\xef\xbf\xbd"},                     /* cut */
-        {"\xc0\xaf", "\xef\xbf\xbd\xef\xbf\xbd"},     /* overlong */
+        {"\xc3", "\xef\xbf\xbd"},                                 /* cut */
+        {"\xc0\xaf", "\xef\xbf\xbd\xef\xbf\xbd"},                 /* overlong */
         {"\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"}, /* a surrogate */
         {"\xef\xbf\xbf", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"}, /* no character */
         {"\xf5\x80\x80\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The pool between workers, writer and post thread: full, waited for, given back; files that the writer never tells of. */
+/* The pool between workers, writer and post thread: full, waited for, given back; files that the
+ * writer never tells of. */
 #include "unit/sink/rig.h"
 
 #include <dirent.h>
@@ -57,13 +58,15 @@ static void make_file(struct rig_post *rp, const char *name, const char *text)
 }
 
 /* The end of a flow with a file of direction 0; its tag and serial. */
-static uint64_t end_flow(struct rig_post *rp, const char *name, enum ws_flow_cause cause, uint64_t *serial)
+static uint64_t end_flow(struct rig_post *rp, const char *name, enum ws_flow_cause cause,
+                         uint64_t *serial)
 {
     struct rig_flow f;
     rig_flow_init(&f, 0);
     f.flow.packets[0] = 3;
     f.flow.bytes[0] = 300;
-    struct ws_stream_record rec = {.path = name, .cause = cause, .flow = &f.flow, .file_bytes = 3, .length = 3};
+    struct ws_stream_record rec = {
+        .path = name, .cause = cause, .flow = &f.flow, .file_bytes = 3, .length = 3};
     uint64_t tag = ws_post_file(rp->p, 0, &rec, serial);
     rp->r.sink->ops->flow_close(rp->r.sink, &f.flow, NULL, cause);
     return tag;
@@ -99,7 +102,8 @@ static void fini(struct rig_post *rp)
     ws_post_destroy(rp->p);
 }
 
-/* Live: nobody waits; flows beyond the pool are skipped and counted. At the end of the run they wait. */
+/* Live: nobody waits; flows beyond the pool are skipped and counted. At the end of the run they
+ * wait. */
 static void full_pool(void **state)
 {
     struct rig_post rp;
@@ -125,8 +129,10 @@ static void full_pool(void **state)
     ws_post_closed(rp.p, "d", tag[3], 0);
     assert_int_equal(ws_post_finish(rp.p, NULL), 0);
     assert_int_equal(ws_count_get(ws_post_counters(rp.p), WS_C_POST_FLOWS), 3);
-    assert_string_equal(ws_post_result(rp.p, serial[0]), ",\"md5\":\"900150983cd24fb0d6963f7d28e17f72\"");
-    assert_string_equal(ws_post_result(rp.p, serial[3]), ",\"md5\":\"d16fb36f0911f878998c136191af705e\"");
+    assert_string_equal(ws_post_result(rp.p, serial[0]),
+                        ",\"md5\":\"900150983cd24fb0d6963f7d28e17f72\"");
+    assert_string_equal(ws_post_result(rp.p, serial[3]),
+                        ",\"md5\":\"d16fb36f0911f878998c136191af705e\"");
     assert_string_equal(ws_post_result(rp.p, serial[2]), "");
     assert_int_equal(count_in_report(&rp, "<filename>"), 3);
     fini(&rp);
@@ -153,7 +159,8 @@ static void many_rounds(void **state)
     fini(&rp);
 }
 
-/* The writer was stopped before it told; a file that it could not make; a file that somebody removed. */
+/* The writer was stopped before it told; a file that it could not make; a file that somebody
+ * removed. */
 static void untold_files(void **state)
 {
     struct rig_post rp;
@@ -253,8 +260,9 @@ static void checks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(full_pool),          cmocka_unit_test(many_rounds), cmocka_unit_test(untold_files),
-        cmocka_unit_test(abort_ends_waiting), cmocka_unit_test(parts),       cmocka_unit_test(checks),
+        cmocka_unit_test(full_pool),    cmocka_unit_test(many_rounds),
+        cmocka_unit_test(untold_files), cmocka_unit_test(abort_ends_waiting),
+        cmocka_unit_test(parts),        cmocka_unit_test(checks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

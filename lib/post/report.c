@@ -94,7 +94,9 @@ void ws_post_report_side(struct ws_post *p, const struct ws_post_job *j, unsigne
         at++;
     }
     o.path = j->path[i] ? ws_post_shown(p, j->path[i], shown) : NULL;
-    o.filesize = WS_MAX(s->length, j->size[i]);
+    /* tcpflow tells the stream's length, of a file that was cut too; the schema means the file's. */
+    o.filesize = p->cfg.creator.layout == WS_DFXML_STRICT ? j->size[i]
+                                                          : WS_MAX(s->length, j->size[i]);
     o.md5 = j->md5[i];
     o.run = run;
     o.n_run = at;

@@ -183,6 +183,14 @@ class Post(e2e.Case):
                  for o in xml.parse(report).getroot().findall(NS + "fileobject")}
         self.assertEqual(found, {os.path.join(out, x): md5(os.path.join(out, x)) for x in os.listdir(out)})
 
+    def test_size_of_a_cut_file(self):
+        for layout, ns in (("tcpflow", ""), ("strict", NS)):
+            report = self.path("r.xml")
+            _, out = self.streams_in(self.directory, "--stream-max", "10", "--dfxml", layout, "--report", report, "--overwrite")
+            self.assertEqual(max(os.path.getsize(os.path.join(out, x)) for x in os.listdir(out)), 10)
+            sizes = [int(x.text) for x in xml.parse(report).getroot().iter(ns + "filesize")]
+            self.assertEqual(max(sizes) > 10, layout == "tcpflow", layout)
+
     def test_report_replaced_only_when_asked(self):
         report = self.path("r.xml")
         with open(report, "w", encoding="ascii") as f:

@@ -237,6 +237,7 @@ void post_finish(struct run *r)
     r->report_failed = ws_post_finish(r->post, &tail) < 0;
     free(ssids);
     ws_counters_add(&r->sum, ws_post_counters(r->post));
+    r->aborted |= ws_post_aborted(r->post);
 }
 
 void post_fini(struct run *r)

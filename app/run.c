@@ -268,7 +268,7 @@ int run_execute(struct run *r)
     r->damaged |= g.source_damaged;
     r->filter_unsupported = g.filter_unsupported;
     r->interrupted = g.stopping;
-    r->aborted = g.aborted;
+    r->aborted |= g.aborted;
     return code;
 }
 

@@ -126,7 +126,6 @@ struct ws_post {
 
 /* The path as it is shown: directory and name. buf: WS_POST_SHOWN bytes. */
 const char *ws_post_shown(const struct ws_post *p, const char *path, char *buf);
-bool ws_post_aborted(const struct ws_post *p);
 
 /* --- digest.c: hexadecimal MD5 of a file. 0 or -errno. --- */
 int ws_post_md5(struct ws_post *p, int fd, char hex[33]);

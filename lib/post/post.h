@@ -82,6 +82,7 @@ void ws_post_opened(void *user, const char *path);
 
 /* Gives up: what is under way is cut short, nothing new begins. Async-signal-safe, any thread. */
 void ws_post_abort(struct ws_post *p);
+bool ws_post_aborted(const struct ws_post *p);
 
 /* After the engine's threads have ended: works off what is left, finishes the report, waits for all
  * commands, joins the thread. Then the counters hold. 0 or -errno of the report. */

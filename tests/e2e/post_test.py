@@ -368,6 +368,23 @@ class Post(e2e.Case):
         self.assertEqual((p.returncode, err.count(b"python3 ended")), (0, 1), err)
         self.valid(self.path("r.xml"))
 
+    def test_python_function_that_hangs(self):
+        """A second Ctrl-C ends the wait for it, when all packets are read as well."""
+        with open(self.path("plug.py"), "w", encoding="ascii") as f:
+            f.write("import time\ndef wait(data):\n    open(%r, 'w').close()\n    time.sleep(1000)\n" % self.path("called"))
+        with subprocess.Popen([e2e.WIRESPOOL, "streams", SAMPLE, "-o", self.path("o"), "--report", self.path("r.xml"), "--python",
+                               f"{self.directory}:plug:wait"], stderr=subprocess.PIPE) as p:
+            while not os.path.exists(self.path("called")):
+                time.sleep(0.01)
+            p.send_signal(signal.SIGINT)
+            while p.poll() is None: # what comes within 0.3 s is the same Ctrl-C
+                time.sleep(0.1)
+                p.send_signal(signal.SIGINT)
+            err = p.communicate(timeout=60)[1]
+        self.assertEqual(p.returncode, e2e.LOST, err)
+        self.assertIn(b"aborted", err)
+        self.valid(self.path("r.xml"))
+
     # --- usage ---
 
     def test_usage(self):

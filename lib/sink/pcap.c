@@ -60,7 +60,7 @@ static bool describe_until(struct pcap_sink *ps, uint64_t order, unsigned end)
         size_t len = ws_pcapng_iface_encode(buf, sizeof(buf), &iface);
         struct ws_bytes piece = {buf, len};
         order = WS_MAX(order, ps->last_order);
-        if (len == 0 || ws_channel_record(ps->cfg.channel, order, &piece, 1) != 0)
+        if (len == 0 || ws_channel_record_vital(ps->cfg.channel, order, &piece, 1) != 0)
             return false;
         ps->last_order = order;
         ps->described++;

@@ -20,6 +20,7 @@ enum ws_op_kind {
     WS_OP_DATA,    /* id; payload goes to off */
     WS_OP_CLOSE,   /* id; off = size; payload = mtime_ns, tag (8 bytes each) */
     WS_OP_INSERT,  /* id; off = bytes to open in front of what was written */
+    WS_OP_VITAL,   /* one record that later ones need; id = off = order, aux = 0 */
     WS_OP_RECORDS, /* id = first order, off = last order, aux = count; payload = the records */
 };
 

@@ -320,8 +320,8 @@ int ws_channel_file_close(struct ws_channel *ch, uint64_t id, uint64_t size, int
     return 0;
 }
 
-int ws_channel_record(struct ws_channel *ch, uint64_t order, const struct ws_bytes *piece,
-                      unsigned n)
+static int put_record(struct ws_channel *ch, uint64_t order, const struct ws_bytes *piece, unsigned n,
+                      bool vital)
 {
     size_t len = pieces_len(piece, n);
     if (WS_UNLIKELY(len > WS_RECORD_MAX))
@@ -332,12 +332,12 @@ int ws_channel_record(struct ws_channel *ch, uint64_t order, const struct ws_byt
         return -EAGAIN;
     struct ws_op *op = ch->last;
     /* Orders of different channels differ, so that nothing can come between n and n + 1. */
-    if (op && (!ch->merge || order - op->off <= 1)) {
+    if (op && op->kind == WS_OP_RECORDS && !vital && (!ch->merge || order - op->off <= 1)) {
         op->off = order;
         op->aux++;
     } else {
-        op = op_new(ch, WS_OP_RECORDS, order, order, 0);
-        op->aux = 1;
+        op = op_new(ch, vital ? WS_OP_VITAL : WS_OP_RECORDS, order, order, 0);
+        op->aux = !vital;
         if (ch->cur->first_order == UINT64_MAX)
             ch->cur->first_order = order;
     }
@@ -345,6 +345,18 @@ int ws_channel_record(struct ws_channel *ch, uint64_t order, const struct ws_byt
     op->len += (uint32_t)len;
     ch->order_last = order;
     return 0;
+}
+
+int ws_channel_record(struct ws_channel *ch, uint64_t order, const struct ws_bytes *piece,
+                      unsigned n)
+{
+    return put_record(ch, order, piece, n, false);
+}
+
+int ws_channel_record_vital(struct ws_channel *ch, uint64_t order, const struct ws_bytes *piece,
+                            unsigned n)
+{
+    return put_record(ch, order, piece, n, true);
 }
 
 void ws_channel_tick(struct ws_channel *ch, uint64_t watermark, int64_t now_ns, bool force)

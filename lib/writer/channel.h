@@ -70,6 +70,12 @@ int ws_channel_file_close(struct ws_channel *ch, uint64_t id, uint64_t size, int
 int ws_channel_record(struct ws_channel *ch, uint64_t order, const struct ws_bytes *piece,
                       unsigned n);
 
+/* The same for a record without which later ones mean nothing, such as an interface description: when a failing disk
+ * costs it, the writer puts it before the next records that reach the file. Not for the packet path: the writer keeps
+ * a copy. It is not counted among lost records. */
+int ws_channel_record_vital(struct ws_channel *ch, uint64_t order, const struct ws_bytes *piece,
+                            unsigned n);
+
 /* Called by the worker at least once a burst and once an idle poll: promises that all later records
  * have order >= watermark; hands a partly filled block over when it is older than the flush
  * interval at now_ns (steady clock), when the merge waits for it, or when force is set. Never

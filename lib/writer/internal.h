@@ -26,6 +26,7 @@
 #define WS_OPEN_FILES_MAX 65536u         /* bound of the LRU, whatever the limit of the process */
 #define WS_NAME_TRIES     65536u         /* counters c1, c2, ... tried for a name */
 #define WS_TRAILER_MAX    65536u
+#define WS_VITAL_MAX      (1u << 20) /* bytes of records kept until they are on disk */
 #define WS_FILL_MAX       4096u /* holes below this are written as zeros: a page of any file system */
 #define WS_ERROR_LINES    8u /* failed files named a run and output; the rest is counted */
 
@@ -167,6 +168,10 @@ struct ws_output {
     uint64_t off;
     unsigned in_flight;
     struct ws_io_req *req; /* the next write, while it is built */
+    /* Vital records that are not on disk: the first vital_owed bytes were lost with a write, the rest is in req. */
+    uint8_t *vital;
+    size_t vital_len, vital_owed, vital_room;
+    bool vital_in; /* req begins with what was owed */
     int64_t req_since_ns;  /* when its oldest block came */
     sem_t *lock;           /* shared with other processes; NULL = none */
     bool locked;

@@ -35,6 +35,50 @@ static struct ws_op *head(struct ws_channel *ch)
     return NULL;
 }
 
+/* Keeps a copy of a vital record until it is on disk. At the bound, or without memory, it is like any other. */
+static void keep_vital(struct ws_output *o, const uint8_t *data, size_t len)
+{
+    if (o->vital_len + len > WS_VITAL_MAX)
+        return;
+    if (o->vital_len + len > o->vital_room) {
+        size_t room = WS_MAX(2 * o->vital_room, o->vital_len + len);
+        uint8_t *more = realloc(o->vital, room);
+        if (!more)
+            return;
+        o->vital = more;
+        o->vital_room = room;
+    }
+    memcpy(o->vital + o->vital_len, data, len);
+    o->vital_len += len;
+}
+
+/* Puts the vital records that a failed write cost before those of the request. */
+static void prepend_vital(struct ws_output *o)
+{
+    struct ws_io_req *r = o->req;
+    if (!o->vital_owed || r->n == WS_IOV_MAX)
+        return;
+    memmove(r->iov + 1, r->iov, r->n * sizeof(r->iov[0]));
+    memmove(r->blk + 1, r->blk, r->n * sizeof(r->blk[0]));
+    r->iov[0] = (struct iovec){.iov_base = o->vital, .iov_len = o->vital_owed};
+    r->blk[0] = NULL;
+    r->n++;
+    r->bytes += o->vital_owed;
+    o->vital_in = true;
+}
+
+/* The request is over. Returns its bytes that are lost if it failed: vital ones come again. */
+static size_t settle_vital(struct ws_output *o, bool failed)
+{
+    size_t vital = o->vital_in ? o->vital_len : o->vital_len - o->vital_owed;
+    o->vital_in = false;
+    if (failed)
+        o->vital_owed = o->vital_len;
+    else
+        o->vital_len = o->vital_owed = 0;
+    return o->req->bytes - vital;
+}
+
 /* Takes runs of ch whose order is at most limit. False: the request is full. */
 static bool take_runs(struct ws_output *o, struct ws_channel *ch, uint64_t limit)
 {
@@ -42,11 +86,13 @@ static bool take_runs(struct ws_output *o, struct ws_channel *ch, uint64_t limit
     for (struct ws_op *op; (op = head(ch)) != NULL && op->id <= limit;) {
         struct ws_wblock *b = ch->merge_block;
         struct ws_block *blk = ws_channel_block(ch, (uint32_t)(b - ch->block));
-        if (r->n == WS_IOV_MAX || r->bytes >= 4 * WS_FLUSH_BYTES)
+        if (r->n == WS_IOV_MAX - 1 || r->bytes >= 4 * WS_FLUSH_BYTES) /* one for prepend_vital() */
             return false;
         if (r->n == 0)
             o->req_since_ns = b->since_ns;
         b->refs++;
+        if (WS_UNLIKELY(op->kind == WS_OP_VITAL))
+            keep_vital(o, (uint8_t *)blk + op->pos, op->len);
         ws_io_add(r, (uint8_t *)blk + op->pos, op->len, b);
         r->records += op->aux;
         b->cursor++;
@@ -177,8 +223,9 @@ void ws_merged_complete(struct ws_writer *w, struct ws_io_req *r, int error)
     unlock(o);
     if (error) {
         write_failed(o, error);
-        ws_out_lost(o, r->bytes, r->records);
+        ws_out_lost(o, settle_vital(o, true), r->records);
     } else {
+        settle_vital(o, false);
         o->off += r->bytes;
         ws_count(&w->counters, WS_C_WRITE_BYTES, r->bytes);
         ws_out_ok(o);
@@ -191,7 +238,7 @@ void ws_merged_complete(struct ws_writer *w, struct ws_io_req *r, int error)
 static void discard(struct ws_output *o)
 {
     struct ws_io_req *r = o->req;
-    ws_out_lost(o, r->bytes, r->records);
+    ws_out_lost(o, settle_vital(o, true), r->records);
     ws_io_release(r);
     unlock(o);
     r->bytes = r->done = 0;
@@ -209,6 +256,7 @@ static void submit(struct ws_output *o)
             discard(o);
             return;
         }
+        prepend_vital(o);
         r->out = o;
         r->file = NULL;
         r->fd = o->fd;
@@ -455,6 +503,7 @@ void ws_merged_fini(struct ws_output *o)
     if (o->dirfd >= 0)
         close(o->dirfd);
     free(o->part_path);
+    free(o->vital);
     free(o->req);
 }
 

@@ -130,6 +130,61 @@ static void test_merged_for_ever(void **state)
     bed_fini(&b);
 }
 
+/* A record that others need is not lost with a write that fails: it comes before the next ones that arrive. */
+static void test_merged_vital(void **state)
+{
+    struct bed b;
+    (void)state;
+    struct ws_channel *ch = start(&b, (struct ws_fault){.byte_budget = 35000, .error = ENOSPC, .recover_after = 3},
+                                  (struct ws_output_config){.kind = WS_OUTPUT_MERGED, .flush_ns = 1000});
+    uint8_t rec[REC] = {0};
+    unsigned vital = 0;
+    for (unsigned i = 0; i < 200; i++) { /* a vital record before each tenth one, numbered by itself */
+        if (i % 10 == 5) {
+            memset(rec, 0xff, sizeof(rec));
+            memcpy(rec, &vital, sizeof(vital));
+            struct ws_bytes piece = {rec, sizeof(rec)};
+            assert_int_equal(ws_channel_record_vital(ch, i, &piece, 1), 0);
+            vital++;
+        }
+        memset(rec, 0, sizeof(rec));
+        memcpy(rec, &i, sizeof(i));
+        assert_int_equal(put_record(ch, i, rec, REC), 0);
+        if (i % 10 == 9) {
+            ws_channel_tick(ch, i, 0, true);
+            for (int k = 0; k < 50 && (k == 0 || ws_channel_blocks_free(ch) < 64); k++) {
+                usleep(300);
+                while (ws_writer_poll(b.w))
+                    ;
+            }
+        }
+    }
+    ws_channel_finish(ch);
+    bed_drain(&b);
+    size_t len = 0;
+    uint8_t *p = bed_read(bed_path(&b, "out"), &len);
+    unsigned seen = 0, plain = 0;
+    assert_non_null(p);
+    assert_int_equal(len % REC, 0);
+    for (size_t at = 0; at < len; at += REC) {
+        unsigned n;
+        memcpy(&n, p + at, sizeof(n));
+        if (p[at + 8] == 0xff) {
+            assert_int_equal(n, seen); /* each once, in order */
+            seen++;
+        } else {
+            assert_true(seen >= (n + 5) / 10); /* behind those that it needs */
+            plain++;
+        }
+    }
+    assert_int_equal(seen, vital);
+    assert_int_equal(plain + bed_count(&b, WS_C_WRITE_LOST_PACKETS), 200);
+    assert_true(bed_count(&b, WS_C_WRITE_LOST_PACKETS) > 0);
+    assert_int_equal(bed_count(&b, WS_C_WRITE_LOST_BYTES), bed_count(&b, WS_C_WRITE_LOST_PACKETS) * REC);
+    free(p);
+    bed_fini(&b);
+}
+
 /* Another error ends the output at once. */
 static void test_merged_odd_error(void **state)
 {
@@ -436,7 +491,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_merged_enospc),
         cmocka_unit_test(test_merged_eio),
-        cmocka_unit_test(test_merged_for_ever),
+        cmocka_unit_test(test_merged_for_ever), cmocka_unit_test(test_merged_vital),
         cmocka_unit_test(test_merged_odd_error),
         cmocka_unit_test(test_tree_enospc),
         cmocka_unit_test(test_tree_full_for_ever),

@@ -34,7 +34,7 @@ const char compat_tcpflow_manual[] =
     "A name that is taken, also by an earlier run, gets c1, c2, ...\n"
     "A file's time is that of its first packet. Without data there is no file.\n"
     ".SH DIFFERENCES\n"
-    "What differs from tcpflow 1.6.1 stands in docs/compat.md.\n";
+    "What differs from tcpflow 1.6.1 stands in docs/compat-tcpflow.md.\n";
 
 /* The whole of one run: the words, and the options they mean. */
 struct tcpflow {
@@ -163,8 +163,7 @@ static void set_common(struct tcpflow *t)
         return;
     }
     if (a->pcap) {
-        bool counted = strstr(a->name_template, "%c") || strstr(a->name_template, "%#");
-        snprintf(t->pcap_template, sizeof(t->pcap_template), "%s%s.pcap", a->name_template, counted ? "" : "%C%c");
+        snprintf(t->pcap_template, sizeof(t->pcap_template), "%s.pcap", a->name_template);
         o->template = t->pcap_template;
         o->format = FORMAT_PCAP;
         o->separate = true;

@@ -199,6 +199,8 @@ static int take_template(struct tcpflow_args *a, const char *text, char *err, si
     if (n >= sizeof(a->name_template))
         return refuse(err, len, "-T: longer than %u bytes", WS_NAME_TEMPLATE_MAX - 1);
     memcpy(a->name_template, text, n + 1);
+    if (!strstr(text, "%c") && n + sizeof("%C%c") <= sizeof(a->name_template))
+        memcpy(a->name_template + n, "%C%c", sizeof("%C%c")); /* also behind %# */
     return 0;
 }
 

@@ -130,6 +130,9 @@ static int copy(struct job *j, int fd, uint64_t len)
 /* Gives the finished file its name. 0 or -errno. */
 static int commit(const char *temp, const char *path, bool replace)
 {
+    struct stat st;
+    if (replace && lstat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))
+        return S_ISDIR(st.st_mode) ? -EISDIR : -EEXIST; /* no device goes */
     if (replace)
         return rename(temp, path) == 0 ? 0 : -errno;
     if (renameat2(AT_FDCWD, temp, AT_FDCWD, path, RENAME_NOREPLACE) == 0)

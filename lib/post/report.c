@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -44,7 +45,10 @@ int ws_post_report_open(struct ws_post *p, char *err, size_t err_len)
         snprintf(err, err_len, "%s: File exists (--overwrite replaces it)", path);
         return -EEXIST;
     }
-    if (!p->cfg.report_in_place) {
+    struct stat st;
+    /* a device or FIFO that the user named is written as it is */
+    const bool special = stat(path, &st) == 0 && !S_ISREG(st.st_mode);
+    if (!p->cfg.report_in_place && !special) {
         p->report_part = malloc(strlen(path) + sizeof(PART_SUFFIX));
         if (!p->report_part)
             return -ENOMEM;

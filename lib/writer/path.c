@@ -132,6 +132,10 @@ int ws_path_parent(const char *path, const char **name)
 
 int ws_path_rename(int dirfd, const char *from, const char *to, bool replace)
 {
+    struct stat st;
+    /* A rename over /dev/null would take it from everybody on the machine. (A link, which is replaced itself, may.) */
+    if (replace && fstatat(dirfd, to, &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))
+        return S_ISDIR(st.st_mode) ? -EISDIR : -EEXIST;
     if (replace)
         return renameat(dirfd, from, dirfd, to) == 0 ? 0 : -errno;
     if (renameat2(dirfd, from, dirfd, to, RENAME_NOREPLACE) == 0)

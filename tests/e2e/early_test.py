@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import stat
 import struct
 import subprocess
 import tempfile
@@ -82,6 +83,21 @@ class Early(unittest.TestCase):
         if os.path.exists(self.path("f.json")):
             with open(self.path("f.json"), encoding="ascii") as f:
                 self.assertEqual({x["id.orig_h"]: x.get("community_id") for x in map(json.loads, f)}, want)
+
+    def test_devices_stay(self):
+        """--overwrite replaces files: a device or FIFO that an output is named after stays what it is."""
+        fifo = self.path("fifo")
+        os.mkfifo(fifo)
+        reader = os.open(fifo, os.O_RDWR | os.O_NONBLOCK)  # so that nobody waits for one
+        self.addCleanup(os.close, reader)
+        small = self.write("small.pcap", pcap([icmp((10, 0, 0, 1), (10, 0, 0, 2), 8, 0)]))
+        for words in (("repair", small, "-o", fifo),
+                      ("streams", small, "-o", self.path("tree"), "--report", fifo),
+                      ("flows", small, "--chart", fifo),
+                      ("extract", small, "-o", fifo)):
+            with self.subTest(words[0]):
+                run(*words, "--overwrite", *(() if words[0] == "repair" else ("-q",)), code=None)
+                self.assertTrue(stat.S_ISFIFO(os.stat(fifo).st_mode))
 
     def test_interrupted_while_unpacking(self):
         """Ctrl-C while replay unpacks its input leaves no scratch directory behind."""

@@ -143,6 +143,7 @@ static void set_common(struct tcpflow *t)
     o->user = a->user;
     o->chroot = a->chroot;
     o->rest = a->rest;
+    o->us_as_input = true;
     o->overwrite = true; /* reports and pcap files; stream files are numbered */
     o->time_shift = a->tdelta;
     o->number_existing = true;
@@ -167,7 +168,6 @@ static void set_common(struct tcpflow *t)
         o->template = t->pcap_template;
         o->format = FORMAT_PCAP;
         o->separate = true;
-        o->us = true;
         return;
     }
     o->order = ORDER_ARRIVAL;

@@ -41,6 +41,7 @@ static void note_ifaces(struct run *r, struct ws_source *s)
     unsigned n;
     const struct ws_source_iface *t = s->ops->ifaces(s, &n);
     for (unsigned i = 0; i < n && r->n_iface < DEVICES_MAX; i++) {
+        r->us_input = t[i].us && (r->us_input || r->n_iface == 0);
         r->iface_source[r->n_iface] = (struct iface_source){s, i};
         outputs_iface(&r->iface[r->n_iface++], &t[i]);
     }

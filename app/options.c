@@ -98,6 +98,8 @@ const struct ws_opt options_table[] = {
     {"udp-header", 0, WS_OPT_FLAG, NULL, STREAM_OUT, AT(udp_header), "a datagram's 8-byte UDP header stands before its payload"},
     {"part", 0, WS_OPT_FLAG, NULL, STREAM_OUT, AT(part), "write NAME.part and rename it when the stream ends"},
     {"us", 0, WS_OPT_FLAG, NULL, FILE_OUT, AT(us), "pcap files with microsecond stamps (default nanosecond)"},
+    {"us-as-input", 0, WS_OPT_FLAG, NULL, FILE_OUT, AT(us_as_input),
+     "the same when the first input has no finer ones"},
     {"snaplen", 0, WS_OPT_SIZE_OR_0, "N", FILE_OUT, AT(snaplen), "keep at most N bytes of each packet (default 0: all)"},
     {"chart", 0, WS_OPT_STRING, "FILE.pdf", CMD_ALL, AT(chart),
      "draw the traffic on a page: totals, throughput over time by port, top addresses and ports"},

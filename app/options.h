@@ -61,7 +61,7 @@ struct options {
     int format, gaps, overlap, fsync_mode;
     const char *fsync, *template;
     const char *rest;
-    bool number_from_zero;
+    bool number_from_zero, us_as_input;
     bool udp, all_ip, no_tcp, gaps_file, part, us, separate, no_colon;
     bool in_place;
     bool joined, local_time, json_ns, missing_text;

@@ -311,7 +311,7 @@ static struct ws_frame_format frame_format(const struct run *r)
     /* No source gives packets longer than libpcap's limit: cutting at more is cutting nothing. */
     uint64_t snaplen = r->o->snaplen > 262144 ? 0 : r->o->snaplen;
     return (struct ws_frame_format){
-        .pcapng = r->out.pcapng, .us = r->o->us, .snaplen = (uint32_t)snaplen};
+        .pcapng = r->out.pcapng, .us = r->o->us || (r->o->us_as_input && r->us_input), .snaplen = (uint32_t)snaplen};
 }
 
 static int prepare_merged_pcap(struct run *r, const char *path)

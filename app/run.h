@@ -35,6 +35,7 @@ struct run {
         unsigned index; /* in the source's own table */
     } iface_source[DEVICES_MAX];
     unsigned n_iface;
+    bool us_input; /* stamps of the interfaces known at the start are no finer than a microsecond */
     void (*file_begins)(void *user, const char *path); /* as of struct ws_file_config; NULL: not told */
     const char **paths;         /* of the input files, or NULL */
     unsigned n_paths;

@@ -87,7 +87,8 @@ static int read_more(struct ws_file *f)
 /* A classic pcap file begins. */
 static int begin_pcap(struct ws_file *f)
 {
-    struct ws_source_iface iface = {.link_type = f->pcap.link_type, .snaplen = f->pcap.snaplen};
+    struct ws_source_iface iface = {
+        .link_type = f->pcap.link_type, .snaplen = f->pcap.snaplen, .us = !f->pcap.ns};
     int number = ws_ifaces_add(&f->ifaces, &iface);
     if (number < 0)
         return number;

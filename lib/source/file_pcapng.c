@@ -87,7 +87,8 @@ static enum step iface_block(struct ws_file *f, const uint8_t *p, const struct w
     memset(i, 0, sizeof(*i));
     if (ws_pcapng_iface_decode(&i->desc, &f->ng.section, p, b) != WS_FORMAT_COMPLETE)
         return stop(f, "interface description is invalid, block of length", b->len);
-    struct ws_source_iface want = {.link_type = i->desc.link_type, .snaplen = i->desc.snaplen};
+    struct ws_source_iface want = {
+        .link_type = i->desc.link_type, .snaplen = i->desc.snaplen, .us = i->desc.tsresol <= 6};
     static_assert(sizeof(want.name) >= WS_PCAPNG_NAME_MAX, "names fit");
     memcpy(want.name, i->desc.name, WS_PCAPNG_NAME_MAX);
     int number = ws_ifaces_add(&f->ifaces, &want);

@@ -14,6 +14,7 @@ struct ws_source_iface {
     uint16_t link_type;
     uint32_t snaplen;
     char name[64];     /* may be empty */
+    bool us;           /* stamps are no finer than a microsecond */
     uint64_t received, dropped; /* as the device or file says; UINT64_MAX = unknown */
 };
 

@@ -290,6 +290,21 @@ class Compared(unittest.TestCase):
         want = {n if re.search(r"c\d+$", n) else n + "c0": b for n, b in theirs.streams().items()}
         self.assertEqual(ours.streams(), want)
 
+    def test_rest(self):
+        """-w: as theirs but for packets without IP, which theirs leaves out."""
+        run = ["-w", "{d}/rest.pcap"]
+        theirs, ours = self.both(run, [["-r", e2e.data("sample")]])
+        cut = {}
+        for side in (theirs, ours):
+            raw, at, kept = side.files["beside/rest.pcap"], 24, b""
+            while at < len(raw):
+                size = 16 + struct.unpack_from("<I", raw, at + 8)[0]
+                if raw[at + 28:at + 30] != b"\x08\x06" and raw[at + 32:at + 34] != b"\x08\x06":
+                    kept += raw[at:at + size]
+                at += size
+            cut[side] = (raw[:16] + raw[20:24], kept)
+        self.assertEqual(cut[theirs], cut[ours])
+
     def test_packets(self):
         """-K: the same packets, under the right link type; tuples used again are files of their own."""
         theirs, ours = self.both(["-K"], [["-r", e2e.data("sample")]])

@@ -146,7 +146,7 @@ class Tcpflow(e2e.Case):
     def test_rest(self):
         tcpflow("-r", data("sample"), "-o", self.path("o"), "-w", self.path("rest.pcap"))
         native = self.path("native.pcap")
-        run("streams", "-q", data("sample"), "-o", self.path("n"), "--rest", native)
+        run("streams", "-q", data("sample"), "-o", self.path("n"), "--rest", native, "--us-as-input")
         with open(self.path("rest.pcap"), "rb") as a, open(native, "rb") as b:
             self.assertEqual(a.read(), b.read())
 

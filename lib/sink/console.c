@@ -125,6 +125,9 @@ static void on_packet(struct ws_sink *s, struct ws_flow *flow, const struct ws_p
     struct console_dir *d = area((struct console_sink *)s, flow, p->dir);
     if (p->flags & WS_PKT_TCP && (p->tcp_flags & (WS_TCP_SYN | WS_TCP_ACK)) == WS_TCP_SYN)
         d->client = 1;
+    /* The first packet came before the flow was one: a SYN on a tuple whose old connection was open. */
+    if (!d->macs && p->dir == flow->orig && p->ordinal != flow->first_ordinal[p->dir])
+        d->client = 1;
     if (!d->macs) {
         memcpy(d->src, p->mac_src, 6);
         memcpy(d->dst, p->mac_dst, 6);

@@ -69,6 +69,13 @@ static bool insert(struct stream_sink *ss, struct stream_file *f, const struct s
     return true;
 }
 
+/* Whether a segment lies in a file that has reached its FIN: a late copy, however far from the last one. */
+static bool is_late_copy(const struct stream_file *f, const struct segment_dir *g, int64_t off, uint32_t len)
+{
+    return f->id && g->fin && off >= g->base && off + len <= g->end &&
+           f->pos >= (uint64_t)(g->end - g->base);
+}
+
 void ws_stream_segment(struct ws_sink *s, struct ws_flow *flow, unsigned dir, int64_t off,
                        const struct ws_tcp_segment *seg)
 {
@@ -79,6 +86,10 @@ void ws_stream_segment(struct ws_sink *s, struct ws_flow *flow, unsigned dir, in
     struct segment_dir *g = ws_stream_segment_of(ss, flow, dir);
     uint32_t len = seg->len;
 
+    if (seg->meta.flags & WS_TCP_FIN) {
+        g->end = off + len;
+        g->fin = 1;
+    }
     if (len == 0)
         return;
     if (seg->meta.flags & WS_TCP_SYN)
@@ -90,7 +101,8 @@ void ws_stream_segment(struct ws_sink *s, struct ws_flow *flow, unsigned dir, in
         g->base = g->next = off;
     uint64_t low = off < g->base ? (uint64_t)(g->base - off) : 0;
     uint64_t end = off < g->base ? f->pos + low : (uint64_t)(off - g->base) + len;
-    if ((ss->cfg.split && distance(off, g->next) > ss->cfg.split_gap) ||
+    bool far = ss->cfg.split && distance(off, g->next) > ss->cfg.split_gap;
+    if ((far && !is_late_copy(f, g, off, len)) ||
         too_hollow(ss, d, WS_MAX(f->pos, end), len)) {
         begin_file(ss, flow, dir, g, off, seg);
         low = 0;

@@ -70,6 +70,7 @@ struct gap_list {
 struct segment_dir {
     int64_t base;        /* offset of the file's first byte, as ws_tcp_ops.segment() counts */
     int64_t next;        /* where the segment before ended */
+    int64_t end;         /* of the stream, when fin */
     int64_t first_ts_ns; /* of a file that begins after the direction */
     uint64_t moved;      /* bytes that insertions in front of the file may have moved */
     /* The direction's packets and their bytes when this file began, and, when the next one does,
@@ -77,7 +78,8 @@ struct segment_dir {
     uint64_t packets_from, bytes_from, packets_to, bytes_to;
     uint32_t out_of_order, violations;
     uint8_t later; /* the file begins after the direction */
-    uint8_t pad[7];
+    uint8_t fin;   /* its FIN was seen */
+    uint8_t pad[6];
 };
 
 /* Kept when there are metadata files. */

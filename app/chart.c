@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -39,6 +40,9 @@ int chart_check(const struct run *r)
         return complain(r, "built without cairo, so that no page can be drawn", 2);
     if (!*path || path[strlen(path) - 1] == '/' || strcmp(path, "-") == 0)
         return complain(r, "the page goes to a file", 2);
+    struct stat st;
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+        return complain(r, "is not a regular file", 3);
     if (!r->o->overwrite && access(path, F_OK) == 0)
         return complain(r, "exists already (--overwrite replaces it)", 3);
     return 0;

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <dirent.h>
 #include <unistd.h>
@@ -97,7 +98,9 @@ static int open_stats(struct run *r)
         fprintf(stderr, "wirespool: %s: %s\n", path, strerror(errno));
         return 3;
     }
-    if (r->user && fchown(fileno(r->stats_json), r->user->pw_uid, r->user->pw_gid) < 0 && errno != EPERM)
+    struct stat st;
+    if (r->user && fstat(fileno(r->stats_json), &st) == 0 && S_ISREG(st.st_mode) &&
+        fchown(fileno(r->stats_json), r->user->pw_uid, r->user->pw_gid) < 0 && errno != EPERM)
         fprintf(stderr, "wirespool: -U: cannot give %s to that user: %s\n", path, strerror(errno));
     return 0;
 }

@@ -394,7 +394,9 @@ int ws_post_create(struct ws_post **out, const struct ws_post_config *cfg, char 
 
 int ws_post_chown(struct ws_post *p, uid_t uid, gid_t gid)
 {
-    bool file = p->report_fd >= 0 && p->report_fd != STDOUT_FILENO;
+    struct stat st;
+    bool file = p->report_fd >= 0 && p->report_fd != STDOUT_FILENO && fstat(p->report_fd, &st) == 0 &&
+                S_ISREG(st.st_mode);
     return file && fchown(p->report_fd, uid, gid) < 0 ? -errno : 0;
 }
 

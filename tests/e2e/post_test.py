@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import signal
+import stat
 import subprocess
 import time
 import unittest
@@ -241,6 +242,24 @@ class Post(e2e.Case):
         self.assertIn(p.returncode, (e2e.DONE, e2e.LOST), err)
         self.valid(report)
         self.assertTrue([x for x in objects(report) if x[0]])
+
+    def test_a_device_is_written_never_replaced_nor_given_away(self):
+        """What --report, --chart and --stats-json name may be a FIFO, or /dev/null of a root user."""
+        fifo, out = self.path("fifo"), self.path("read.xml")
+        os.mkfifo(fifo)
+        user = ("-U", "nobody") if os.geteuid() == 0 else ()
+        os.chmod(self.directory, 0o777)
+        for i, words in enumerate((("--overwrite",), ("--overwrite", *user))):
+            with open(out, "wb") as f, subprocess.Popen(["cat", fifo], stdout=f):
+                run("streams", SAMPLE, "-o", self.path("o%d" % i), "-q", "--report", fifo, *words)
+            self.valid(out)
+            self.assertTrue(stat.S_ISFIFO(os.lstat(fifo).st_mode), words)
+            self.assertEqual(os.stat(fifo).st_uid, os.geteuid())
+        run("streams", SAMPLE, "-o", self.path("c"), "-q", "--chart", fifo, "--overwrite", code=None)
+        self.assertTrue(stat.S_ISFIFO(os.lstat(fifo).st_mode))
+        if stat.S_ISCHR(os.stat("/dev/full").st_mode) and not os.access("/dev", os.W_OK):
+            full = run("streams", SAMPLE, "-o", self.path("f"), "-q", "--report", "/dev/full", code=None)
+            self.assertIn(full.code, (e2e.LOST, e2e.ENVIRONMENT), full)
 
     def test_report_of_another_user(self):
         e2e.need_root()

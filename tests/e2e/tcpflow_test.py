@@ -8,7 +8,9 @@ import os
 import pwd
 import re
 import shutil
+import struct
 import subprocess
+import tempfile
 from xml.etree import ElementTree
 
 import e2e
@@ -214,6 +216,31 @@ class Tcpflow(e2e.Case):
         self.assertGreater(len(texts["-c"]), len(texts["-C"]))
         tcpflow("-r", data("sample"), "-c", "-X", self.path("x.xml"))
         self.assertTrue(os.path.exists(self.path("x.xml")))
+
+    def test_many_files(self):
+        """More than 10,000 files in a directory are worth a word, unless -q."""
+        out = tempfile.mkdtemp(dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
+        self.addCleanup(shutil.rmtree, out, ignore_errors=True)
+        with open(self.path("many.pcap"), "wb") as f:
+            f.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 101))
+            for i in range(10001):
+                ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 41, 1, 0, 64, 6, 0, bytes((10, 0, i >> 8, i & 255)), bytes((10, 9, 0, 1)))
+                tcp = struct.pack(">HHIIBBHHH", 1, 2, 1000, 0, 0x50, 0x18, 100, 0, 0)
+                f.write(struct.pack("<IIII", 1, 0, 41, 41) + ip + tcp + b"x")
+        for words, said in (((), True), (("-q",), False)):
+            err = tcpflow("-r", self.path("many.pcap"), "-o", out + "/o" + "".join(words), "-S", "enable_report=NO", *words).err
+            self.assertEqual("-Fk" in err, said, words)
+
+    def test_alert_fd(self):
+        read, write = os.pipe()
+        with os.fdopen(read, encoding="utf-8") as f:
+            subprocess.run([WIRESPOOL, "tcpflow", "-r", data("sample"), "-o", self.path("o"), "-S", "tcp_alert_fd=%d" % write],
+                           pass_fds=[write], check=True)
+            os.close(write)
+            lines = [x.rstrip("\n").split("\t") for x in f]
+        names = sorted(self.path("o/" + x) for x in os.listdir(self.path("o")) if x != "report.xml")
+        for kind in ("open", "close"):
+            self.assertEqual(sorted(x[1] for x in lines if x[0] == kind), names)
 
     def test_commands(self):
         log = self.path("log")

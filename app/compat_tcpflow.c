@@ -118,7 +118,10 @@ static int take_filter(struct tcpflow *t)
     }
     ws_filter_destroy(f);
     t->o.filter = strdup(t->a.words);
-    return t->o.filter ? 0 : 3;
+    if (t->o.filter)
+        return 0;
+    fprintf(stderr, "tcpflow: out of memory for the filter\n");
+    return 3;
 }
 
 static const char *outdir(const struct tcpflow *t)

@@ -126,7 +126,9 @@ static int take_filter(struct tcpflow *t)
 
 static const char *outdir(const struct tcpflow *t)
 {
-    return t->a.outdir ? t->a.outdir : ".";
+    if (!t->a.outdir)
+        return ".";
+    return strcmp(t->a.outdir, "-") == 0 ? "./-" : t->a.outdir; /* a directory of that name */
 }
 
 /* Names, files and engine: what is the same for captures and files. */
@@ -155,7 +157,7 @@ static void set_common(struct tcpflow *t)
     o->strip = a->strip;
     if (a->console) {
         o->console = a->json ? WS_CONSOLE_JSON : a->hex ? WS_CONSOLE_HEX : WS_CONSOLE_TEXT;
-        o->no_header = !a->headers;
+        o->no_header = a->no_headers;
         o->no_newline = a->no_newline;
         o->binary = a->binary;
         o->color = a->color;
@@ -171,6 +173,8 @@ static void set_common(struct tcpflow *t)
         o->template = t->pcap_template;
         o->format = FORMAT_PCAP;
         o->separate = true;
+        o->findx = o->strip = false; /* -K has no streams to cut, strip or list */
+        o->stream_max = WS_UNSET;
         return;
     }
     o->order = ORDER_ARRIVAL;
@@ -219,6 +223,9 @@ static int set_scanners(struct tcpflow *t)
     if (a->netviz_histogram_size &&
         (ws_parse_u64(a->netviz_histogram_size, &o->chart_addresses) < 0 || !o->chart_addresses))
         return refuse("-S netviz_histogram_size: not a number from 1");
+    if (a->console && a->debug > 0 &&
+        (a->scan[SCAN_HTTP] || a->scan[SCAN_MD5] || a->md5 || a->scan[SCAN_PYTHON] || a->http_cmd || a->tcp_cmd))
+        fputs("tcpflow: -c and -C write no files, so that http, md5, python and commands have nothing to do\n", stderr);
     if (!files)
         return 0;
     o->md5 = a->scan[SCAN_MD5] || a->md5;

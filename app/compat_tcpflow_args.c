@@ -196,11 +196,17 @@ static int take_template(struct tcpflow_args *a, const char *text, char *err, si
     if (*text == '-')
         return refuse(err, len,
                       "-T needs a template, and '%s' looks like the next option: for the default names leave -T out", text);
+    for (; *text == '/'; n--) /* below the directory in any case */
+        text++;
     if (n >= sizeof(a->name_template))
         return refuse(err, len, "-T: longer than %u bytes", WS_NAME_TEMPLATE_MAX - 1);
     memcpy(a->name_template, text, n + 1);
     if (!strstr(text, "%c") && n + sizeof("%C%c") <= sizeof(a->name_template))
         memcpy(a->name_template + n, "%C%c", sizeof("%C%c")); /* also behind %# */
+    struct ws_name name;
+    char why[256];
+    if (ws_name_compile(&name, text, NULL, why, sizeof(why)) < 0)
+        return refuse(err, len, "-T: %s", why);
     return 0;
 }
 
@@ -249,6 +255,7 @@ static int take_setting(struct tcpflow_args *a, const char *text, char *err, siz
         {"netviz_histogram_dump", &a->netviz_histogram_dump},
         {"netviz_histogram_size", &a->netviz_histogram_size},
     };
+    int64_t ns;
     const char *eq = strchr(text, '=');
     size_t n = eq ? (size_t)(eq - text) : 0;
     if (!eq)
@@ -257,6 +264,8 @@ static int take_setting(struct tcpflow_args *a, const char *text, char *err, siz
     for (size_t i = 0; i < WS_ARRAY_SIZE(texts); i++)
         if (strlen(texts[i].name) == n && memcmp(texts[i].name, text, n) == 0) {
             *texts[i].value = value;
+            if (texts[i].value == &a->tdelta && ws_parse_duration(value + (*value == '-' || *value == '+'), &ns) < 0)
+                return refuse(err, len, "-S tdelta: '%s' is not a time in seconds", value);
             return 0;
         }
 #define IS(word) (n == sizeof(word) - 1 && memcmp(text, word, n) == 0)
@@ -310,8 +319,8 @@ static int take_flag(struct tcpflow_args *a, char letter)
     case 'I': a->findx = true; break;
     case 'K': a->pcap = true; break;
     case 's': a->strip = true; break;
-    case 'c': a->console = a->headers = true; break;
-    case 'C': a->console = true; a->headers = false; break;
+    case 'c': a->console = true; break;
+    case 'C': a->console = a->no_headers = true; break;
     case 'B': a->binary = true; break;
     case 'D': a->hex = true; break;
     case 'J': a->json = true; break;
@@ -428,8 +437,6 @@ static int check(const struct tcpflow_args *a, char *err, size_t len)
         return refuse(err, len, "-z needs -U: a root user can leave a chroot");
     if (a->json && !a->console)
         return refuse(err, len, "-J prints to the console: add -c or -C");
-    if (a->console && (a->scan[SCAN_HTTP] || a->scan[SCAN_MD5] || a->scan[SCAN_PYTHON] || a->http_cmd || a->tcp_cmd))
-        return refuse(err, len, "-c and -C write no files, and the scanners http, md5 and python and the commands need them");
     if (a->scan[SCAN_PYTHON] && (!a->py_path || !a->py_module || !a->py_function))
         return refuse(err, len, "-e python needs -S py_path=, -S py_module= and -S py_function=");
     return 0;

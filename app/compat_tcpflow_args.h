@@ -30,7 +30,7 @@ struct tcpflow_args {
     const char *outdir, *report, *rest, *iface, *lock, *user, *chroot;
     uint64_t bytes_max, skip_max, open_files; /* bytes_max UINT64_MAX: no limit; open_files 0: not given */
     uint64_t debug;
-    bool console, headers, binary, hex, json, color, strip, no_newline;
+    bool console, no_headers, binary, hex, json, color, strip, no_newline;
     bool findx, pcap, no_promiscuous, list_files, quiet, no_inflate, no_files, md5;
     bool show_scanners, version;
     unsigned help;

@@ -46,7 +46,7 @@ int console_count(struct run *r)
     }
     if (!*path_of(o) || (o->lock && !*o->lock))
         return usage(r, "--console-out and --lock need a name");
-    const char *const other[] = {r->cmd == CMD_STREAMS ? o->out : NULL,
+    const char *const other[] = {o->rest, o->report, r->cmd == CMD_STREAMS ? o->out : NULL,
                                  r->cmd & CMD_LIVE ? o->streams : NULL,
                                  r->cmd & CMD_LIVE ? o->pcap : NULL,
                                  r->cmd & CMD_LIVE ? o->flows_out : NULL};

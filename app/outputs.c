@@ -166,6 +166,25 @@ static int check_stream_options(const struct run *r, const char *streams)
     return strcmp(streams, "-") == 0 ? check_merged_streams(r) : 0;
 }
 
+/* Two outputs of one name would overwrite each other; a device takes both. */
+static int check_shared(const struct run *r, const char *pcap, const char *flows)
+{
+    const struct options *o = r->o;
+    const char *stats = o->stats_json && strcmp(o->stats_json, "-") != 0 ? o->stats_json : NULL;
+    const char *const path[] = {pcap, flows, o->rest, o->report, o->chart, stats};
+    struct stat st;
+    for (size_t i = 0; i < WS_ARRAY_SIZE(path); i++)
+        for (size_t k = 0; k < i; k++) {
+            if (!path[i] || !path[k] || strcmp(path[i], path[k]) != 0)
+                continue;
+            if (strcmp(path[i], "-") == 0)
+                return usage(r, path[i], "two outputs cannot share standard output");
+            if (stat(path[i], &st) != 0 || S_ISREG(st.st_mode))
+                return usage(r, path[i], "two outputs cannot share a file");
+        }
+    return 0;
+}
+
 /* Names of outputs that cannot be meant. */
 static int check_paths(const struct run *r, const char *pcap, const char *streams, const char *flows)
 {
@@ -181,9 +200,7 @@ static int check_paths(const struct run *r, const char *pcap, const char *stream
         return usage(r, pcap, "packets go to a file");
     if (streams && strcmp(streams, "-") == 0 && ((pcap && strcmp(pcap, "-") == 0) || (flows && strcmp(flows, "-") == 0)))
         return usage(r, streams, "two outputs cannot share standard output");
-    if (pcap && flows && strcmp(pcap, flows) == 0)
-        return usage(r, flows, "two outputs cannot share a file");
-    return 0;
+    return check_shared(r, pcap, flows);
 }
 
 /* Whether `streams` is asked for something besides streams, so that no directory for them need be given. */

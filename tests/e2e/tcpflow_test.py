@@ -281,7 +281,8 @@ class Tcpflow(e2e.Case):
         for words, said in ((("-md5",), "-FM"), (("-m", "x"), "not a number"), (("-C", "1024"), "-b"), (("-F", "%A.%a-%B.%b"), "-T"),
                             (("-T", "-o", self.path("never")), "-T"), (("-s", "1500"), "-s"), (("-R", "-q"), "-R"),
                             (("-Fz",), "'z'"), (("-e", "nosuch"), "nosuch"), (("-S", "nosuch=1"), "nosuch"), (("-S", "x"), "NAME=VALUE"),
-                            (("-A", "H"), "-a"), (("-J",), "-c"), (("-c", "-e", "http"), "-c"), (("-z", "/"), "-U"),
+                            (("-A", "H"), "-a"), (("-J",), "-c"), (("-S", "tdelta=x"), "tdelta"), (("-T", "%Q"), "-T: "), (("-T", "/"), "-T: "),
+                            (("-z", "/"), "-U"),
                             (("-Q",), "-Q"), (("-i", "lo"), "-i"), (("-b", "x"), "-b"), (("-f", "0"), "-f"), (("-w", "-q"), "-w"),
                             (("-e", "python"), "py_path")):
             result = tcpflow(*words, *out, code=USAGE)
@@ -290,6 +291,24 @@ class Tcpflow(e2e.Case):
         self.assertFalse(os.path.exists(self.path("never")))
         tcpflow("-r", code=USAGE)
         tcpflow("-r", self.path("missing"), "-o", self.path("never"), code=ENVIRONMENT)
+
+    def test_in_any_company(self):
+        """Options that the original takes together, though one has nothing to do then."""
+        packets = self.flows("k", "-K", "-r", data("sample"))
+        self.assertEqual(self.flows("ks", "-K", "-s", "-I", "-b", "10", "-r", data("sample")), packets)
+        plain = tcpflow("-c", "-r", data("sample"), cwd=self.directory).out
+        alone = tcpflow("-c", "-a", "-FM", "-r", data("sample"), cwd=self.directory)
+        self.assertEqual((alone.out, len(alone.err.splitlines())), (plain, 1))
+        self.assertTrue(os.path.exists(self.path("report.pdf")))
+        bare = tcpflow("-C", "-r", data("sample")).out
+        self.assertNotEqual(bare, plain)
+        self.assertEqual(tcpflow("-C", "-c", "-r", data("sample")).out, bare)
+        self.assertEqual(self.flows("t", "-T", "//%A.%a-%B.%b%V%v%C%c", "-r", data("sample")), self.plain())
+        tcpflow("-r", data("sample"), "-o", "-", cwd=self.directory)
+        self.assertEqual({n: h for n, h in tree(self.path("-")).items() if n != "report.xml"}, self.plain())
+        for words in (("-w", "x", "-X", "x"), ("-w", "-", "-X", "-"), ("-w", "o/report.xml"), ("-e", "netviz", "-X", "o/report.pdf")):
+            one = tcpflow("-r", data("sample"), "-o", "o", *words, cwd=self.directory, code=USAGE)
+            self.assertIn("two outputs cannot share", one.err)
 
     def test_manual_and_completion(self):
         for name in ("tcpflow", "wirespool-tcpflow"):

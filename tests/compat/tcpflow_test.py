@@ -37,6 +37,9 @@ FILES = [
     "-S enable_report=NO", "-S tcp_timeout=0", "-S tdelta=3600 -Ft", "-m 100000", "-w {d}/rest.pcap", "-X {d}/my.xml", "-FM -e md5",
 ]
 FILTERS = ["tcp", "port 80", "src port 80", "not port 80", "host 10.77.0.1 and tcp", "ip6", "vlan"]
+# By default, one of each kind.
+QUICK_FILES = ["", "-Ftk", "-Fg", "-b 100", "-I", "-T %E-%e-%A.%a-%B.%b%V%v%C%c", "-T %G%M%K%N-%A.%a-%B.%b", "-a", "-m 100000"]
+QUICK_CONSOLE = ["-c", "-C -B", "-c -D -g", "-c -J", "-c -Fk", "-c -s -0"]
 SOME_FILES = ["", "-Fk", "-b 100", "-I", "-a", "-e md5", "-T %G%M%K%N-%A.%a-%B.%b", "-m 1000"]
 SOME_CONSOLE = ["-c", "-C -B", "-c -D -g", "-c -J"]
 CONSOLE = [
@@ -214,7 +217,7 @@ class Compared(unittest.TestCase):
 
     def test_files(self):
         for name, capture in self.captures():
-            for words in FILES if name == "sample.pcap" else SOME_FILES:
+            for words in QUICK_FILES if not FULL else FILES if name == "sample.pcap" else SOME_FILES:
                 with self.subTest(capture=name, options=words):
                     theirs, ours = self.both(words.split(), [["-r", capture]])
                     self.assertIn(ours.code, (0, 1), ours.err)
@@ -223,14 +226,14 @@ class Compared(unittest.TestCase):
 
     def test_filters(self):
         for name, capture in self.captures():
-            for words in FILTERS:
+            for words in FILTERS if FULL else FILTERS[1:2]:
                 with self.subTest(capture=name, filter=words):
                     theirs, ours = self.both([], [["-r", capture], words.split()])
                     self.judge("filter " + words, name, self.trees(theirs, ours))
 
     def test_console(self):
         for name, capture in self.captures():
-            for words in CONSOLE if name == "sample.pcap" else SOME_CONSOLE:
+            for words in QUICK_CONSOLE if not FULL else CONSOLE + QUICK_CONSOLE[-1:] if name == "sample.pcap" else SOME_CONSOLE:
                 with self.subTest(capture=name, options=words):
                     theirs, ours = self.both(words.split(), [["-r", capture]])
                     same = theirs.console == ours.console

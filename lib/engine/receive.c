@@ -244,6 +244,14 @@ static bool passes(struct ws_receive *r, const struct ws_packet *p)
     return !r->cfg.filter || ws_filter_match(r->cfg.filter, p);
 }
 
+/* A trailer lies behind the datagram: what cuts into it is payload that looks like one. */
+static bool cuts_datagram(const struct ws_receive *r, const struct ws_packet *p, uint32_t trailer_len)
+{
+    struct ws_packet q = *p;
+    ws_decode(&q, &r->cfg.decode);
+    return q.status == WS_DECODE_OK && q.l4_off + q.l4_len + trailer_len > p->cap_len;
+}
+
 /* Takes time and device of the burst's frames from their trailers. */
 static void read_trailers(struct ws_receive *r, unsigned n)
 {
@@ -253,7 +261,8 @@ static void read_trailers(struct ws_receive *r, unsigned n)
         r->trailer_len[i] = 0;
         /* What the snap length cut has no end. */
         if (p->cap_len < p->wire_len ||
-            !ws_trailer_find(&t, &r->cfg.trailer, p->data, p->cap_len, p->ts_ns)) {
+            !ws_trailer_find(&t, &r->cfg.trailer, p->data, p->cap_len, p->ts_ns) ||
+            cuts_datagram(r, p, t.len)) {
             ws_count(r->counters, WS_C_TRAILER_MISSING, 1);
             continue;
         }

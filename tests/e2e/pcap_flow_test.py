@@ -553,6 +553,15 @@ class Devices(PcapFlow):
         path = capture(self.path("m.pcap"), [(T0 * 10**9, frame), (T0 * 10**9, frame + self.trailer(T0 * 10**9 + 5, 1, 2))])
         _, counts = e2e.counters("flows", "--trailer", "metamako", "-q", path)
         self.assertEqual(counts["trailer_missing"], 1)
+        # payload that looks like one is none: neither stamp nor bytes are taken from the datagram
+        for last in (True, False):
+            body = b"0123456789" + self.trailer(T0 * 10**9 + 5, 1, 2, last)
+            for datagram in (udp(5, 6, body), tcp(5, 6, 100, 24, body)):
+                path = capture(self.path("m.pcap"), [
+                    ((T0 - 60) * 10**9, ethernet(MAC_A, MAC_B, ipv4(ONE, TWO, 17 if len(datagram) == len(body) + 8 else 6, datagram)))])
+                _, counts = e2e.counters("streams", "--udp", "--trailer", "metamako", "-q", path, "-o", self.path("n"), "--overwrite",
+                                         "-T", "x")
+                self.assertEqual((counts["trailer_missing"], read(self.path("n/x"))), (1, body))
 
     def test_double(self):
         frame = ethernet(MAC_A, MAC_B, ipv4(ONE, TWO, 17, udp(5, 6, b"payload")))

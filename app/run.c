@@ -208,9 +208,9 @@ static void leave_if_stuck(struct run *r, int64_t *aborted_ns)
 }
 
 /* Waits for the end with progress; stops after --duration. */
-static void watch(struct run *r, struct progress *progress)
+static void watch(struct run *r, struct progress *progress, int64_t start)
 {
-    int64_t start = steady_ns(), aborted_ns = 0;
+    int64_t aborted_ns = 0;
     while (!ws_engine_wait(r->engine, 50000000)) {
         if (r->on_progress)
             r->on_progress(r, false);
@@ -252,12 +252,13 @@ int run_execute(struct run *r)
         ws_engine_stop(r->engine);
     progress_init(&progress, r->o->quiet); /* threads that log use it */
     code = post_start(r);
+    int64_t start = steady_ns(); /* before the engine, which may be done at once */
     if (!code && ws_engine_start(r->engine, err, sizeof(err)) < 0) {
         fprintf(stderr, "wirespool: %s\n", err);
         code = 3;
     }
     if (!code)
-        watch(r, &progress);
+        watch(r, &progress, start);
     ws_engine_join(r->engine);
     atomic_store(&signalled_engine, NULL);
     stop_ports(r);

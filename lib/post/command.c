@@ -25,6 +25,15 @@ static void command_failed(struct ws_post *p, const char *what, int n)
     p->command_failed_said = true;
 }
 
+static void command_not_started(struct ws_post *p, int error)
+{
+    ws_count(&p->counters, WS_C_POST_COMMANDS_FAILED, 1);
+    if (!p->command_failed_said)
+        ws_log(WS_LOG_WARN, "a command for a finished file could not be started by /bin/sh: %s; said once, all are counted",
+               strerror(error));
+    p->command_failed_said = true;
+}
+
 /* Looks after the children, without waiting. */
 static void reap_ended(struct ws_post *p)
 {
@@ -72,7 +81,7 @@ void ws_post_run(struct ws_post *p, const char *command, const char *path)
         return;
     /* The path is an argument, never text of the script. */
     if (asprintf(&script, "%s \"$1\"", command) < 0) {
-        command_failed(p, "could not be started: error", ENOMEM);
+        command_not_started(p, ENOMEM);
         return;
     }
     char sh[] = "sh", flag[] = "-c";
@@ -95,7 +104,7 @@ void ws_post_run(struct ws_post *p, const char *command, const char *path)
         p->child[p->n_child++] = pid;
         ws_count(&p->counters, WS_C_POST_COMMANDS, 1);
     } else {
-        command_failed(p, "could not be started: error", rc);
+        command_not_started(p, rc);
     }
     posix_spawnattr_destroy(&attr);
     posix_spawn_file_actions_destroy(&files);

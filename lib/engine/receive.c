@@ -11,6 +11,11 @@
 /* Datagrams whose timeout is looked at after each burst. */
 enum { FRAG_EXPIRE_BUDGET = 4 };
 
+/* What a device got before it was told to stop may stand in its queue yet, or in a block that the kernel has not handed
+ * over (10 ms): so long it is polled on, and longer while it gives packets from before, up to a limit. */
+#define STOP_LINGER_NS     UINT64_C(30000000)
+#define STOP_LINGER_MAX_NS UINT64_C(1000000000)
+
 /* Marks of source chunks that may be in flight; more than a file source has chunks. */
 enum { SOURCE_MARKS = 64 };
 
@@ -29,6 +34,8 @@ struct ws_receive {
     uint64_t trigger;          /* ordinal of the packet that is being handled */
     struct ws_packet_clock clock;
     unsigned polls;
+    uint64_t stop_seen_ns;     /* steady clock; 0: not yet */
+    int64_t stop_wall_ns;      /* the same on the packets' clock, if that is the system's */
     unsigned n_local;
     uint32_t trailer_len[WS_BURST_MAX]; /* of the packets of this burst, when trailers are read */
     const struct ws_packet *local[WS_BURST_MAX];
@@ -42,6 +49,39 @@ struct ws_receive {
 static int stop_level(const struct ws_receive *r)
 {
     return atomic_load_explicit(r->cfg.stop, memory_order_relaxed);
+}
+
+static bool can_all_wait(const struct ws_receive *r)
+{
+    for (unsigned i = 0; i < r->cfg.n_source; i++)
+        if (!r->source_ended[i] && !r->cfg.source[i]->can_wait)
+            return false;
+    return true;
+}
+
+static uint64_t steady_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* After a round of n packets: whether what came before the stop has been taken. */
+static bool stops_now(struct ws_receive *r, unsigned n)
+{
+    struct timespec t;
+    if (stop_level(r) == 2 || can_all_wait(r))
+        return true;
+    uint64_t now = steady_ns();
+    if (!r->stop_seen_ns) {
+        clock_gettime(CLOCK_REALTIME, &t);
+        r->stop_seen_ns = now;
+        r->stop_wall_ns = t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
+    }
+    uint64_t since = now - r->stop_seen_ns;
+    if (since < STOP_LINGER_NS)
+        return false;
+    return n == 0 || r->clock.now_ns >= r->stop_wall_ns || since >= STOP_LINGER_MAX_NS;
 }
 
 static void flush_local(struct ws_receive *r)
@@ -393,13 +433,6 @@ static void settle(struct ws_receive *r, unsigned reserved, unsigned used)
     atomic_fetch_add(&b->left, reserved - used);
 }
 
-static uint64_t steady_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 /* Lets the ordinals follow the clock: those of an idle stage too, or merged outputs would wait for it. */
 static void advance_ordinal(struct ws_receive *r)
 {
@@ -439,15 +472,16 @@ unsigned ws_receive_poll(struct ws_receive *r)
         return 0;
     advance_ordinal(r);
     for (unsigned i = 0; i < r->cfg.n_source; i++) {
-        if (stop_level(r)) {
-            finish(r);
-            return n;
-        }
-        if (!r->source_ended[i])
+        bool over = stop_level(r) == 2 || (stop_level(r) && r->cfg.source[i]->can_wait);
+        if (!r->source_ended[i] && !over)
             n += poll_source(r, i);
         /* A stable source has one file list a stage: its marks are this source's. */
         if (r->steering && r->cfg.source[i]->stable)
             ws_steer_retire(&r->steer, r->cfg.source[i]);
+    }
+    if (WS_UNLIKELY(stop_level(r)) && stops_now(r, n)) {
+        finish(r);
+        return n;
     }
     atomic_store_explicit(&r->published, r->ordinal, memory_order_release);
     if ((++r->polls & 255) == 0) /* asking a device for its totals costs system calls */

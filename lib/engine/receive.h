@@ -40,7 +40,7 @@ struct ws_receive_config {
     bool frames_all;                /* some packet sink takes all frames */
     uint32_t copy_chunks;
     struct ws_counters *counters;   /* the thread's own */
-    const _Atomic int *stop;        /* 0 run, 1 stop receiving, 2 abort */
+    const _Atomic int *stop;        /* 0 run, 1 take what has come and stop receiving, 2 abort */
     /* Called while waiting for room on a link: drains the thread's own in-links and lets its channels
      * know that nothing below ordinal low will come, so that no output waits for this thread. */
     void (*drain)(void *user, uint64_t low);

@@ -123,8 +123,10 @@ class Live(e2e.Case):
         stats = self.path("stats.json")
         p = self.start(*words, "--pcap", pcap, "--flows", flows, "--streams", streams, "--stats-json", stats)
         self.wait_ready(pcap)
-        if "--dev" in words:
-            time.sleep(5)  # a device starts after the files are open; under sanitizers that takes seconds
+        if "--dev" in words:  # a device starts after the files are open, and then says what it is
+            while b" timestamps" not in (line := p.stderr.readline()):
+                self.assertTrue(line, "the device did not start")
+            time.sleep(1)
         self.client(connections, size=size)
         result = self.end(p)
         self.assertEqual(result.code, 0, result)
@@ -212,6 +214,20 @@ class Live(e2e.Case):
         self.assertGreater(c["rx_packets"], 100)
         if result.code == 1:  # said what was lost
             self.assertIn("lost", result.err)
+
+    def test_interrupt_takes_what_came(self):
+        """Packets that the kernel had before Ctrl-C, and has not handed over yet, are taken."""
+        pcap = self.path("x.pcap")
+        p = self.start("-i", "lo", "--pcap", pcap, "-f", "udp port 9999")
+        self.wait_ready(pcap)
+        send = ("import os, signal, socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+                "for i in range(2000): s.sendto(b'x' * 100, ('127.0.0.1', 9999))\n"
+                f"os.kill({p.pid}, signal.SIGINT)")
+        subprocess.run(inside(B, e2e.sys.executable, "-c", send), check=True, timeout=30)
+        out, err = p.communicate(timeout=60)
+        result = e2e.sane(e2e.Result(["capture"], p.returncode, out, err.decode("utf-8", "replace")))
+        self.assertEqual(result.code, 0, result)
+        self.assertEqual(len(records(pcap)), 2000, result)  # lo shows each twice, libpcap takes what comes in
 
     def test_second_interrupt_aborts(self):
         """An output that never drains: the first Ctrl-C waits for it, the second gives up."""

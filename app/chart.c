@@ -174,7 +174,7 @@ static int draw(struct run *r, FILE *f)
     text.n_input = r->n_paths;
     for (size_t i = 0; i < WS_ARRAY_SIZE(inputs) && !r->paths; i++)
         for (unsigned k = 0; k < inputs[i]->n && text.n_input < WS_ARRAY_SIZE(device); k++)
-            device[text.n_input++] = inputs[i]->item[k];
+            device[text.n_input++] = inputs[i]->item[k] ? inputs[i]->item[k] : "first interface"; /* no -i */
     int rc = ws_traffic_init(&sum, &tc);
     if (rc < 0)
         return rc;

@@ -152,7 +152,7 @@ class Live(e2e.Case):
         """tcpflow's words: an interface, any, and none; the filter; the console."""
         for words in (["-i", "v1"], ["-i", "any", "-p"], []):
             out = self.path("tcpflow" + "".join(words))
-            p = subprocess.Popen(inside(B, e2e.WIRESPOOL, "tcpflow", *words, "-o", out, "tcp", "port", "8000"),
+            p = subprocess.Popen(inside(B, e2e.WIRESPOOL, "tcpflow", *words, "-a", "-o", out, "tcp", "port", "8000"),
                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE)
             self.addCleanup(lambda p=p: p.poll() is None and p.kill())
             until = time.time() + 15
@@ -161,9 +161,9 @@ class Live(e2e.Case):
             time.sleep(0.7)
             self.client(3)
             self.assertEqual(self.end(p).code, 0)
-            found = [x for x in os.listdir(out) if ".08000-" in x]
+            found = [x for x in os.listdir(out) if ".08000-" in x and "-HTTPBODY-" not in x]
             self.assertEqual(len(found), 3 if words != ["-i", "any"] else len(found), words)
-            self.assertTrue(found and os.path.exists(out + "/report.xml"))
+            self.assertTrue(found and os.path.exists(out + "/report.xml") and os.path.exists(out + "/report.pdf"), words)
 
     def test_interface(self):
         self.check_capture(["-i", "v1"])

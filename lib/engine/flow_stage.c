@@ -286,6 +286,13 @@ static bool refuse_checksum(struct ws_flow_stage *fs, struct ws_flow *f, const s
     return true;
 }
 
+/* The fate of a frame that would open a flow and may not; that of filtered frames and of a datagram's is counted already. */
+static void count_not_continued(struct ws_flow_stage *fs, const struct ws_packet *p)
+{
+    if (!(p->flags & (WS_PKT_DATAGRAM | WS_PKT_FILTERED)))
+        ws_count(fs->counters, WS_C_NOT_CONTINUED, 1);
+}
+
 static void tcp_packet(struct ws_flow_stage *fs, struct ws_flow *f, const struct ws_packet *p)
 {
     if (WS_UNLIKELY(p->flags & WS_PKT_BAD_L4_SUM) && refuse_checksum(fs, f, p))
@@ -297,7 +304,7 @@ static void tcp_packet(struct ws_flow_stage *fs, struct ws_flow *f, const struct
     if (WS_UNLIKELY(p->tcp_flags & WS_TCP_SYN || c->candidate.state)) {
         enum ws_tcp_verdict v = ws_tcp_verdict(c, p->dir, &seg);
         if (v != WS_TCP_TAKEN && p->flags & WS_PKT_CONTINUES) {
-            ws_count(fs->counters, WS_C_NOT_CONTINUED, 1);
+            count_not_continued(fs, p);
             return;
         }
         if (v != WS_TCP_TAKEN && fs->per_tuple)
@@ -354,14 +361,13 @@ static void bare_frame(struct ws_flow_stage *fs, struct ws_flow *f, const struct
                                           : (enum ws_flow_class)f->flow_class);
 }
 
-/* A packet of a file that only completes flows, when its direction has none that is open. Its frame's fate is counted. */
+/* Whether a packet of a file that only completes flows finds none open in its direction. Its frame's fate is counted. */
 static bool refuse_opening(struct ws_flow_stage *fs, const struct ws_flow *f,
                            const struct ws_packet *p)
 {
     if (f && f->seen >> p->dir & 1 && !ws_flow_table_is_idle(fs->table, f, p->clock_ns))
         return false;
-    if (!(p->flags & (WS_PKT_DATAGRAM | WS_PKT_FILTERED)))
-        ws_count(fs->counters, WS_C_NOT_CONTINUED, 1);
+    count_not_continued(fs, p);
     return true;
 }
 

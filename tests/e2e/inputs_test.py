@@ -55,6 +55,10 @@ class Inputs(e2e.Case):
         tuple_reused = data("gen-reuse")
         once = self.streams("once", tuple_reused)
         self.assertEqual(self.streams("twice", tuple_reused, "--continue", tuple_reused), once)
+        # A filtered packet that numbers count has one fate; a ledger that does not agree is a code of 1.
+        _, count = counters("streams", "-q", "-o", self.path("numbered"), "--template", "%N", "-f", "udp", "--continue",
+                            tuple_reused, tuple_reused)
+        self.assertEqual((count["filtered"], count["not_continued"]), (count["rx_packets"], 0))
 
     def test_zip(self):
         """An archive of one file, however it was packed; what is not that is said."""

@@ -316,6 +316,17 @@ static void on_segment(struct ws_sink *s, struct ws_flow *flow, unsigned dir, in
     d->end = WS_MAX(d->end, d->pos);
 }
 
+/* A later connection of the tuple, whose offsets begin anew: what was known of the end of the one before is over. */
+static void on_restart(struct ws_sink *s, struct ws_flow *flow)
+{
+    struct post_sink *ps = (struct post_sink *)s;
+    for (unsigned dir = 0; dir < 2 && ps->detail; dir++) {
+        struct post_dir *d = dir_of(ps, flow, dir);
+        d->n_range = d->mapped = d->fin = d->over = d->syn = 0;
+        d->pos = 0;
+    }
+}
+
 static void on_close(struct ws_sink *s, struct ws_flow *flow, const struct ws_tcp_conn *tcp,
                      enum ws_flow_cause cause)
 {
@@ -361,6 +372,7 @@ static const struct ws_sink_ops post_ops = {
     .flow_open = on_open,
     .packet = on_packet,
     .segment = on_segment,
+    .restart = on_restart,
     .flow_close = on_close,
     .destroy = on_destroy,
 };

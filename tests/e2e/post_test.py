@@ -176,6 +176,21 @@ class Post(e2e.Case):
             found.append(objects(report))
         self.assertEqual(found[0], found[1])
 
+    def test_report_of_connections_that_share_a_tuple(self):
+        """With --per-tuple a direction's packets are those of all its connections."""
+        found = []
+        for words in ((), ("--per-tuple",)):
+            report, sums = self.path("r.xml"), {}
+            run("streams", e2e.data("gen-reuse"), "-o", self.path("out"), "-q", "--overwrite", "--report", report, *words)
+            for _, _, flow, *_ in objects(report):
+                flow = dict(flow)
+                key = tuple(flow[x] for x in ("src_ipn", "srcport", "dst_ipn", "dstport"))
+                sums[key] = sums.get(key, 0) + int(flow["packets"])
+            found.append(sums)
+        self.assertEqual(found[0].keys(), found[1].keys())
+        fewer = {key: (found[0][key], n) for key, n in found[1].items() if n < found[0][key]}
+        self.assertEqual(fewer, {})
+
     def test_strict_report(self):
         report = self.path("r.xml")
         _, out = self.streams_in(self.directory, "--md5", "--http", "--dfxml", "strict", "--report", report)

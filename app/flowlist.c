@@ -139,6 +139,13 @@ int first_pass_run(struct first_pass *fp, const struct options *o)
     all.ssids = false;
     all.user = all.chroot = NULL;
     all.rest = NULL;
+    all.console = -1;
+    all.console_out = all.console_prefix = all.lock = NULL;
+    all.no_header = all.no_newline = all.binary = all.color = false;
+    all.md5 = all.http = all.http_raw = all.http_requests = false;
+    all.http_max = 0;
+    all.report = all.on_close = all.http_command = all.python = NULL;
+    all.alert_fd = all.http_alert_fd = WS_UNSET;
     code = run_init(&r, &all, CMD_FLOWS, "flows");
     if (!code)
         code = run_open_files(&r);

@@ -124,6 +124,13 @@ int post_check(const struct run *r)
     const struct options *o = r->o;
     struct ws_post_config pc;
     char err[256];
+    const char *const command[] = {o->on_close, o->http_command};
+    for (size_t i = 0; i < WS_ARRAY_SIZE(command); i++)
+        if (command[i] && !command[i][strspn(command[i], " \t\n")])
+            return usage(r, "--on-close and --http-command need a command"); /* else the file would be it */
+    if ((o->alert_fd != WS_UNSET && o->alert_fd > INT32_MAX) ||
+        (o->http_alert_fd != WS_UNSET && o->http_alert_fd > INT32_MAX))
+        return usage(r, "--alert-fd, --http-alert-fd: that descriptor is not open");
     configure(r, &pc);
     if (!ws_post_wanted(&pc))
         return o->http_raw || o->http_requests || o->http_max

@@ -276,6 +276,23 @@ class Post(e2e.Case):
             full = run("streams", SAMPLE, "-o", self.path("f"), "-q", "--report", "/dev/full", code=None)
             self.assertIn(full.code, (e2e.LOST, e2e.ENVIRONMENT), full)
 
+    def test_with_flows_numbered_first(self):
+        """Where FlowIDs must be known, the input is read twice, and only the second time is for the streams."""
+        marks, report = self.path("marks"), self.path("r.xml")
+        run("streams", SAMPLE, "-o", self.path("o"), "-q", "--flow", "22", "--md5", "--report", report,
+            "--on-close", "echo >>%s x" % marks)
+        self.valid(report)
+        with open(marks, encoding="ascii") as f:
+            self.assertEqual(len(f.readlines()), len(os.listdir(self.path("o"))))
+        run("streams", SAMPLE, "-o", self.path("h"), "-q", "--format", "headers", "--md5", "--json")
+        once = run("streams", SAMPLE, "-q", "--flow", "22", "--console", "text").out
+        self.assertEqual(once.count("GET /large.bin"), 1)
+
+    def test_values_that_cannot_be_meant(self):
+        for words in (("--on-close", ""), ("--on-close", " "), ("--http", "--http-command", ""),
+                      ("--alert-fd", "99999999999")):
+            run("streams", SAMPLE, "-o", self.path("o"), "-q", *words, code=e2e.USAGE)
+
     def test_report_of_another_user(self):
         e2e.need_root()
         report, log = self.path("r.xml"), self.path("log")

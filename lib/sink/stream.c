@@ -274,6 +274,13 @@ static void chunk_data(struct stream_sink *ss, struct ws_flow *flow, unsigned di
 
 /* --- events --- */
 
+/* Whether a UDP header stands before a payload. Of UDP-Lite it is part of the payload where its ports were not read
+ * (struct ws_decode_config.tcp_udp_ports). */
+static bool has_udp_header(const struct ws_flow *flow)
+{
+    return flow->key.proto == 17 || (flow->key.proto == 136 && (flow->key.port[0] || flow->key.port[1]));
+}
+
 static void on_data(struct ws_sink *s, struct ws_flow *flow, unsigned dir, uint64_t off,
                     const uint8_t *data, uint32_t len, const struct ws_tcp_meta *meta)
 {
@@ -290,7 +297,7 @@ static void on_data(struct ws_sink *s, struct ws_flow *flow, unsigned dir, uint6
         return;
     note_order(ss, flow, meta->ordinal);
     off += d->base;
-    if (ss->cfg.udp_header && (flow->key.proto == 17 || flow->key.proto == 136)) {
+    if (ss->cfg.udp_header && has_udp_header(flow)) {
         /* each datagram is as much longer, so those before moved the place of this one */
         off = d->data_bytes + f->shed;
         data -= UDP_HEADER_LEN;

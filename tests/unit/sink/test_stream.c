@@ -595,6 +595,24 @@ static void udp_headers(void **state)
     }
 }
 
+/* UDP-Lite whose ports were not read: its header is part of the payload already. */
+static void udp_lite_without_ports(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct rig_flow f;
+    const struct ws_tcp_meta m = {.ts_ns = 5};
+    begin(&r, (struct ws_sink_stream_config){.name_template = "f", .udp_header = true}, 0, true);
+    rig_flow_init(&f, 0);
+    f.flow.key.proto = 136;
+    f.flow.key.port[0] = f.flow.key.port[1] = 0;
+    r.sink->ops->data(r.sink, &f.flow, 0, 0, (const uint8_t *)"IPHEADER12345678abc" + 8, 11, &m);
+    rig_close(&r, &f);
+    rig_finish(&r);
+    bed_expect(in_out(&r, "f"), "12345678abc", 11);
+    rig_fini(&r);
+}
+
 static void bad_template(void **state)
 {
     struct ws_sink *s = NULL;
@@ -754,6 +772,7 @@ int main(void)
         cmocka_unit_test(later_connections),
         cmocka_unit_test(small_streams),
         cmocka_unit_test(udp_headers),
+        cmocka_unit_test(udp_lite_without_ports),
         cmocka_unit_test(plain),
         cmocka_unit_test(metadata),
         cmocka_unit_test(merged),

@@ -37,7 +37,9 @@ struct ws_post_python {
 
 /* The child's end. The payload is a str whose characters are the bytes (latin-1). What it prints
  * goes to standard error. */
-static const char script[] = "import sys, socket, struct\n"
+static const char script[] = "import sys\n"
+                             "sys.path = [x for x in sys.path if x]\n" /* not the working directory */
+                             "import socket, struct\n"
                              "path, module, function = sys.argv[1:4]\n"
                              "s = socket.socket(fileno=3)\n"
                              "f = s.makefile('rb')\n"

@@ -395,6 +395,16 @@ class Post(e2e.Case):
         self.python("long", "--report", report)
         self.assertGreater(len(objects(report)[-1][5]), 100000)
 
+    def test_python_takes_nothing_from_the_working_directory(self):
+        """Captures of strangers lie there, perhaps: a socket.py among them is not run."""
+        with open(self.path("socket.py"), "w", encoding="ascii") as f:
+            f.write("raise SystemExit('run')\n")
+        os.mkdir(self.path("plugins"))
+        with open(self.path("plugins/plugin.py"), "w", encoding="ascii") as f:
+            f.write(PLUGIN)
+        run("streams", SAMPLE, "-o", self.path("out"), "-q", "--python", self.path("plugins") + ":plugin:tell",
+            cwd=self.directory)
+
     def test_python_that_fails(self):
         result, count = self.python("bad")
         self.assertEqual((count["post_python_failed"], result.err.count("this one")), (44, 1), result)

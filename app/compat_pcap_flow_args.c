@@ -90,7 +90,7 @@ static void put_number(char *buf, size_t len, const char *word)
 {
     uint64_t v = 0;
     ws_parse_u64(word, &v);
-    snprintf(buf, len, "%llu", (unsigned long long)WS_MIN(v, UINT64_C(65536)) - (v == 65536));
+    snprintf(buf, len, "%llu", (unsigned long long)(v - (v == 65536)));
 }
 
 /* The word that stands for argv[*i] and what belongs to it: ranges of two words become "--name=LO-HI", and --tcpheader

@@ -268,6 +268,7 @@ class Table(PcapFlow):
             self.assertEqual(self.front(path, "-o", "x", "--packet-max", *words).out.splitlines()[1:],
                              table(flows_of(some)))
         self.front(path, "--flow-max", "1e6", "--flow-hash-bits", "26", "--disable-timezone", "--verbose", "--flow-flush")
+        self.front(path, "--flow-max", "1e18")
         few = self.front(path, "--flow-max", "2", "-o", "x").out.splitlines()[1:]
         self.assertEqual(few, table(flows_of(path)))
 

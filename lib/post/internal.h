@@ -70,6 +70,7 @@ struct ws_post_worker {
     /* worker */
     struct ws_post_slot *cur; /* the flow that closes; NULL = none */
     bool skipping;            /* no slot for the flow that closes */
+    bool closes_wait;         /* as the latest struct ws_stream_record says */
     uint64_t serial;
     uint64_t flows, flows_max, flows_all, flows_left; /* directions */
     struct ws_channel *channel; /* of the streams' output; handed over while waiting */

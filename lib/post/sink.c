@@ -177,7 +177,9 @@ uint64_t ws_post_file(struct ws_post *p, unsigned worker, const struct ws_stream
 {
     struct ws_post_worker *w = &p->worker[worker];
     struct post_sink *ps = sink_of(w);
-    bool may_wait = p->cfg.may_wait || (!rec->goes_on && rec->cause == WS_FLOW_END_OF_INPUT);
+    w->closes_wait = rec->closes_wait;
+    bool may_wait = p->cfg.may_wait ||
+                    (!rec->goes_on && rec->cause == WS_FLOW_END_OF_INPUT && !w->closes_wait);
     if (serial)
         *serial = 0;
     struct ws_post_slot *slot = take(p, w, may_wait);
@@ -332,7 +334,7 @@ static void on_close(struct ws_sink *s, struct ws_flow *flow, const struct ws_tc
 {
     struct post_sink *ps = (struct post_sink *)s;
     struct ws_post_worker *w = ps->w;
-    bool may_wait = ps->p->cfg.may_wait || cause == WS_FLOW_END_OF_INPUT;
+    bool may_wait = ps->p->cfg.may_wait || (cause == WS_FLOW_END_OF_INPUT && !w->closes_wait);
     (void)tcp;
     if (ps->detail && flow->key.proto == 6) {
         unsigned seen = (flow->seen & 1) + (flow->seen >> 1 & 1);

@@ -35,6 +35,7 @@ struct ws_stream_record {
     const char *path; /* relative to the output's directory */
     enum ws_flow_cause cause; /* why the flow ended; of no meaning when it goes on */
     bool goes_on; /* only this file is over: the direction continues in another one */
+    bool closes_wait; /* the ends of earlier files wait for a block: who waits for those here waits in vain */
     const struct ws_flow *flow;
     unsigned dir; /* direction in the file; both: the originator's, joined is set */
     bool joined;

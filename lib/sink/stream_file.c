@@ -178,7 +178,9 @@ static uint64_t report(struct stream_sink *ss, struct ws_flow *flow, unsigned di
                        struct stream_flow *a, struct stream_file *f, enum ws_flow_cause cause,
                        bool goes_on)
 {
+    ws_stream_retry_closes(ss);
     struct ws_stream_record r = {
+        .closes_wait = ss->n_closing > 0,
         .path = ss->path,
         .cause = cause,
         .goes_on = goes_on,

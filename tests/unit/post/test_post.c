@@ -197,6 +197,25 @@ static void abort_ends_waiting(void **state)
     fini(&rp);
 }
 
+/* Live, at the end: nobody waits for a slot whose files' ends are not on their way. */
+static void stuck_closes(void **state)
+{
+    struct rig_post rp;
+    struct rig_flow f;
+    (void)state;
+    begin(&rp, 1, false);
+    assert_int_not_equal(end_flow(&rp, "a", WS_FLOW_IDLE, NULL), 0);
+    rig_flow_init(&f, 0);
+    struct ws_stream_record rec = {
+        .path = "b", .cause = WS_FLOW_END_OF_INPUT, .flow = &f.flow, .closes_wait = true};
+    assert_int_equal(ws_post_file(rp.p, 0, &rec, NULL), 0);
+    rp.r.sink->ops->flow_close(rp.r.sink, &f.flow, NULL, WS_FLOW_END_OF_INPUT);
+    assert_int_equal(rig_count(&rp.r, WS_C_POST_SKIPPED), 1);
+    start(&rp);
+    assert_int_equal(ws_post_finish(rp.p, NULL), 0);
+    fini(&rp);
+}
+
 /* A direction that goes on in another file: packets are told with the part that they belong to. */
 static void parts(void **state)
 {
@@ -261,7 +280,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(full_pool),    cmocka_unit_test(many_rounds),
-        cmocka_unit_test(untold_files), cmocka_unit_test(abort_ends_waiting),
+        cmocka_unit_test(untold_files), cmocka_unit_test(abort_ends_waiting), cmocka_unit_test(stuck_closes),
         cmocka_unit_test(parts),        cmocka_unit_test(checks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

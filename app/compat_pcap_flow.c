@@ -136,7 +136,7 @@ static int plan_base(struct front *f)
     o->input = a->input;
     o->packet_max = a->packet_max;
     o->workers = a->workers;
-    o->flows_max = a->flow_max > UINT64_C(4) << 20 ? WS_MIN(a->flow_max, UINT64_C(1) << 30) : 0;
+    o->flows_max = a->flow_max > UINT64_C(4) << 20 ? WS_MIN(a->flow_max, UINT64_C(16) << 20) : 0;
     o->cpu = a->cpu;
     o->stats = a->stats;
     o->quiet = a->quiet;

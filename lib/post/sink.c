@@ -162,9 +162,12 @@ static void note_gaps(struct ws_post_side *s, const struct ws_stream_record *rec
     for (uint32_t n = 0, i = rec->gap_first[d]; n < rec->gaps_listed[d] && n < WS_POST_GAPS;
          n++, i = rec->gap[i].next)
         s->gap[s->n_gap++] = (struct ws_http_gap){rec->gap[i].off, rec->gap[i].len};
-    /* More than are known one by one: nothing behind the last known one is trusted. */
-    if (rec->gaps[d] > s->n_gap && s->n_gap)
-        s->gap[s->n_gap - 1].bytes = UINT64_MAX - s->gap[s->n_gap - 1].offset;
+    if (rec->gaps[d] == s->n_gap)
+        return;
+    /* More than are known one by one: nothing behind the last known one is trusted; of none, nothing at all. */
+    if (s->n_gap == 0)
+        s->gap[s->n_gap++] = (struct ws_http_gap){0};
+    s->gap[s->n_gap - 1].bytes = UINT64_MAX - s->gap[s->n_gap - 1].offset;
 }
 
 static struct post_sink *sink_of(const struct ws_post_worker *w)

@@ -51,6 +51,19 @@ int outputs_prepare(struct run *r);
 /* Adds an output to the next writer; completes *oc with what the options say of all outputs. 0 or exit code. */
 int outputs_add(struct run *r, struct ws_output_config *oc, struct ws_output **out);
 
+/* What packet files are like: of --pcap and extract, and of --rest with its interface. */
+struct ws_frame_format outputs_frame_format(const struct run *r);
+struct ws_frame_format outputs_rest_format(const struct run *r);
+const struct ws_pcapng_iface *outputs_rest_iface(const struct run *r);
+
+/* ws_output_config.trailer of a pcapng file: interface statistics, which say what the file lacks. */
+size_t outputs_pcapng_trailer(void *user, uint8_t *buf, size_t max);
+
+/* Whether all streams go to one file, standard output. */
+bool outputs_streams_merged(const struct run *r);
+
+/* The rest is in sinks.c. */
+
 /* Makes the reader's own packet sink where interfaces may turn up while reading. 0 or exit code. */
 int outputs_make_announcer(struct run *r);
 

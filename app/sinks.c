@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The sinks of each worker, of what the options say. */
+#include <errno.h>
+#include <stdio.h>
+
+#include "app/console.h"
+#include "app/outputs.h"
+#include "app/post.h"
+#include "app/run.h"
+#include "app/ssids.h"
+#include "filter/select.h"
+#include "sink/pcap.h"
+#include "sink/stream.h"
+
+/* Interfaces that turned up while reading, for the packet sink. */
+static bool describe_iface(void *user, unsigned index, struct ws_pcapng_iface *out)
+{
+    struct run *r = user;
+    unsigned n;
+    const struct ws_source_iface *t = r->describer->ops->ifaces(r->describer, &n);
+    if (index >= n)
+        return false;
+    outputs_iface(out, &t[index]);
+    return true;
+}
+
+static void announce(void *user, const struct ws_packet *pkt, unsigned n)
+{
+    struct run *r = user;
+    ws_sink_pcap_announce(r->out.announce_to, pkt, n);
+}
+
+static int make_pcap_sink(struct run *r, unsigned worker, struct ws_sink **s)
+{
+    bool growing = r->out.pcapng && r->describer;
+    struct ws_sink_pcap_config pc = {
+        .channel = ws_output_channel(r->out.pcap, worker),
+        .format = outputs_frame_format(r),
+        .role = r->ec.receivers ? WS_SINK_PCAP_PACKETS : WS_SINK_PCAP_ALONE,
+        .announcer = r->ec.announcer,
+        .iface = r->iface,
+        .n_iface = r->n_iface,
+        .describe = growing ? describe_iface : NULL,
+        .user = r,
+    };
+    int rc = ws_sink_pcap_create(s, &pc);
+    if (rc < 0 || !growing)
+        return rc;
+    if (pc.role == WS_SINK_PCAP_ALONE)
+        r->out.announce_to = *s;
+    return 0;
+}
+
+/* The reader's sink on the output's last channel; made once, before the engine. */
+int outputs_make_announcer(struct run *r)
+{
+    if (!r->out.pcap || r->out.pcap_rotates || !r->out.pcapng)
+        return 0;
+    if (!r->ec.receivers) {
+        /* the only worker's own sink hears them, once make_pcap_sink() has made it */
+        if (r->describer)
+            r->ec.announce = announce;
+        return 0;
+    }
+    struct ws_sink_pcap_config pc = {
+        .channel = ws_output_channel(r->out.pcap, r->ec.workers),
+        .format = outputs_frame_format(r),
+        .role = WS_SINK_PCAP_ANNOUNCER,
+        .iface = r->iface,
+        .n_iface = r->n_iface,
+        .describe = r->describer ? describe_iface : NULL,
+        .user = r,
+    };
+    int rc = ws_sink_pcap_create(&r->ec.announcer, &pc);
+    if (rc < 0) {
+        fprintf(stderr, "wirespool: packet output: %s\n", strerror(-rc));
+        return 3;
+    }
+    r->out.announce_to = r->ec.announcer;
+    r->ec.announce = announce;
+    return 0;
+}
+
+static int make_rotate_sink(struct run *r, unsigned worker, struct ws_sink **s)
+{
+    struct ws_sink_rotate_config rc = {
+        .channel = ws_output_channel(r->out.pcap, worker),
+        .format = outputs_frame_format(r),
+        .stem = r->out.pcap_stem,
+        .worker = worker,
+        .workers = r->ec.workers,
+        .iface = r->iface,
+        .n_iface = r->n_iface,
+        .size_max = r->o->rotate_size,
+        .time_ns = r->o->rotate_time,
+        .trailer = r->out.pcapng ? outputs_pcapng_trailer : NULL,
+        .trailer_max = r->n_iface * WS_PCAPNG_STATS_MAX,
+        .user = r,
+    };
+    return ws_sink_rotate_create(s, &rc);
+}
+
+static enum ws_stream_format stream_format(const struct run *r)
+{
+    static const enum ws_stream_format formats[] = {
+        [FORMAT_RAW] = WS_STREAM_RAW,           [FORMAT_HEADERS] = WS_STREAM_HEADERS12,
+        [FORMAT_HEADERS32] = WS_STREAM_HEADERS32, [FORMAT_CHUNKS] = WS_STREAM_CHUNKS,
+        [FORMAT_JSON] = WS_STREAM_JSON,         [FORMAT_PCAP] = WS_STREAM_PCAP,
+    };
+    bool plain = r->o->joined || r->o->gaps == 2 || outputs_streams_merged(r);
+    return r->o->format == FORMAT_RAW && plain ? WS_STREAM_PLAIN : formats[r->o->format];
+}
+
+static enum ws_stream_metadata metadata_kind(const struct run *r)
+{
+    return r->o->metadata < 0   ? WS_STREAM_NO_METADATA
+           : r->o->metadata == 0 ? WS_STREAM_METADATA_TEXT
+                                 : WS_STREAM_METADATA_JSON;
+}
+
+/* A second packet output; it has no interfaces to describe. */
+static int make_rest_sink(struct run *r, unsigned worker, struct ws_sink **s)
+{
+    struct ws_sink_pcap_config pc = {
+        .channel = ws_output_channel(r->out.rest, worker),
+        .format = outputs_rest_format(r),
+        .role = r->ec.receivers ? WS_SINK_PCAP_PACKETS : WS_SINK_PCAP_ALONE,
+        .rest = true,
+        .iface = outputs_rest_iface(r),
+        .n_iface = 1,
+    };
+    return ws_sink_pcap_create(s, &pc);
+}
+
+static uint64_t stream_closed(void *user, const struct ws_stream_record *rec)
+{
+    struct stream_report *rep = user;
+    uint64_t serial, tag = post_file(rep->run, (unsigned)(rep - rep->run->out.report), rec, &serial);
+    stream_report_closed(rep, rec, serial);
+    return tag;
+}
+
+static int make_stream_sink(struct run *r, unsigned worker, struct ws_sink **s)
+{
+    char err[256];
+    struct stream_report *rep = &r->out.report[worker];
+    struct ws_frame_format frame = outputs_frame_format(r);
+    frame.pcapng = false; /* the names end in .pcap, whatever --pcap writes */
+    struct ws_sink_stream_config sc = {
+        .channel = ws_output_channel(r->out.streams, worker),
+        .format = stream_format(r),
+        .name_template = r->o->template,
+        .name = {.colon = r->o->no_colon ? '_' : 0},
+        .separate = r->o->separate || (r->o->gaps == 2 && !r->o->joined),
+        .merged = outputs_streams_merged(r),
+        .local_time = r->o->local_time,
+        .metadata = outputs_streams_merged(r) ? WS_STREAM_NO_METADATA : metadata_kind(r),
+        .json_ns = r->o->json_ns,
+        .missing_text = r->o->missing_text,
+        .size_min = r->o->size_min,
+        .udp_header = r->o->udp_header,
+        .empty_records = r->o->empty_records,
+        .key_macs = r->o->key_mac,
+        .file_flags = r->o->part ? WS_FILE_PART : 0,
+        .gaps_skip = r->o->gaps == 1,
+        .gaps_holes = r->o->gaps == 0,
+        .holes_max = r->o->holes_max,
+        .arrival = r->o->order == ORDER_ARRIVAL,
+        .split = r->o->split_gap != WS_UNSET,
+        .split_gap = r->o->split_gap,
+        .cut = r->o->stream_max != WS_UNSET,
+        .bytes_max = r->o->stream_max,
+        .strip = r->o->strip,
+        .findx = r->o->findx || r->o->findx_ns,
+        .findx_ns = r->o->findx_ns,
+        .gaps_file = r->o->gaps_file,
+        .number_from_zero = r->o->number_from_zero,
+        .frame = frame,
+        .pcap_tcp = !r->o->no_tcp,
+        .pcap_udp = r->o->udp || r->o->all_ip,
+        .pcap_other = r->o->all_ip,
+        .gaps_listed = r->out.report_streams ? STREAM_REPORT_GAPS : post_gaps_wanted(r),
+        .closed = stream_closed,
+        .user = rep,
+    };
+    rep->run = r;
+    if (r->out.report_streams && stream_report_init(rep, r->o->records_max) < 0)
+        return -ENOMEM;
+    int rc = ws_sink_stream_create(s, &sc, err, sizeof(err));
+    if (rc == -EINVAL)
+        fprintf(stderr, "wirespool: --template: %s\n", err);
+    return rc;
+}
+
+/* Metadata alone, when the streams themselves are no files; names as those would have. */
+static int make_metadata_sink(struct run *r, unsigned worker, struct ws_sink **s)
+{
+    char err[256];
+    bool text = r->o->format != FORMAT_RAW;
+    struct ws_sink_stream_config sc = {
+        .channel = ws_output_channel(r->out.metadata, worker),
+        .format = WS_STREAM_NONE,
+        .name_template = r->o->template ? r->o->template : ws_sink_stream_template(stream_format(r)),
+        .name = {.colon = r->o->no_colon || (text && !r->o->template) ? '_' : 0},
+        .local_time = r->o->local_time,
+        .metadata = metadata_kind(r),
+        .file_flags = r->o->part ? WS_FILE_PART : 0,
+        .pcap_tcp = !r->o->no_tcp,
+        .pcap_udp = r->o->udp || r->o->all_ip,
+        .pcap_other = r->o->all_ip,
+    };
+    return ws_sink_stream_create(s, &sc, err, sizeof(err));
+}
+
+void outputs_community_id(const struct ws_flow_record *rec, uint16_t seed, char *buf)
+{
+    if (rec->icmp)
+        ws_community_id_icmp(&rec->key, rec->icmp >> 16 & 1, (uint8_t)(rec->icmp >> 8), (uint8_t)rec->icmp, seed,
+                             buf);
+    else
+        ws_community_id(&rec->key, seed, buf);
+}
+
+static int make_flow_lines_sink(struct run *r, unsigned worker, struct ws_sink **s)
+{
+    struct ws_sink_record_live_config lc = {
+        .channel = ws_output_channel(r->out.flows, worker),
+        .format = WS_RECORD_JSON,
+        .lengths = !r->o->per_tuple,
+        .ip_bytes = true,
+        .selected_only = true,
+        .community_id = outputs_community_id,
+    };
+    return ws_sink_record_live_create(s, &lc);
+}
+
+static int make_record_sink(struct run *r, unsigned worker, struct ws_sink **s)
+{
+    struct ws_sink_record_config rc = {
+        .records_max = r->o->records_max,
+        .lengths = r->out.record_lengths && !r->o->per_tuple, /* of a connection */
+        .order = r->out.record_order,
+        .ip_bytes = r->o->json || r->o->csv,
+    };
+    int code = ws_sink_record_create(s, &rc);
+    if (code == 0)
+        r->out.record[worker] = *s;
+    return code;
+}
+
+int outputs_make_sinks(void *user, unsigned worker, struct ws_sink **out)
+{
+    struct run *r = user;
+    int n = 0, rc = 0;
+    if (r->out.pcap) {
+        rc = r->out.pcap_rotates ? make_rotate_sink(r, worker, &out[n])
+                                 : make_pcap_sink(r, worker, &out[n]);
+        n += rc == 0;
+    }
+    if (rc == 0 && r->out.streams) {
+        rc = make_stream_sink(r, worker, &out[n]);
+        n += rc == 0;
+    }
+    if (rc == 0 && r->post) { /* behind the sink of streams: lib/post/README.md */
+        bool tree = r->out.streams && !outputs_streams_merged(r);
+        rc = post_make_sink(r, worker, tree ? ws_output_channel(r->out.streams, worker) : NULL, &out[n]);
+        n += rc == 0;
+    }
+    if (rc == 0 && r->out.metadata) {
+        rc = make_metadata_sink(r, worker, &out[n]);
+        n += rc == 0;
+    }
+    if (rc == 0 && r->out.rest) {
+        rc = make_rest_sink(r, worker, &out[n]);
+        n += rc == 0;
+    }
+    if (rc == 0 && r->out.flows) {
+        rc = make_flow_lines_sink(r, worker, &out[n]);
+        n += rc == 0;
+    }
+    if (rc == 0 && r->o->chart) {
+        rc = chart_make_sink(r, worker, &out[n]);
+        n += rc == 0;
+    }
+    if (rc == 0 && r->out.console) {
+        rc = console_make_sink(r, worker, &out[n]);
+        n += rc == 0;
+    }
+    if (rc == 0 && r->o->ssids) {
+        rc = ssids_make_sink(r, worker, &out[n]);
+        n += rc == 0;
+    }
+    if (rc == 0 && r->out.want_records) {
+        rc = make_record_sink(r, worker, &out[n]);
+        n += rc == 0;
+    }
+    if (rc == 0)
+        return n;
+    for (int i = 0; i < n; i++)
+        out[i]->ops->destroy(out[i]);
+    return rc;
+}

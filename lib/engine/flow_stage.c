@@ -205,6 +205,7 @@ static void fill_segment(struct ws_tcp_segment *seg, const struct ws_packet *p)
     seg->wire_len = p->payload_wire_len;
     seg->wscale = p->tcp_wscale;
     seg->no_payload = (p->flags & WS_PKT_FILTERED) != 0;
+    seg->keep_alive = false;
     seg->frame_bytes = p->wire_len;
     seg->meta.ts_ns = p->ts_ns;
     seg->meta.ordinal = p->ordinal;

@@ -107,7 +107,8 @@ static void on_segment(struct ws_sink *s, struct ws_flow *flow, unsigned dir, in
                        const struct ws_tcp_segment *seg)
 {
     (void)off;
-    print((struct console_sink *)s, flow, dir, seg->data, seg->len, seg->meta.ordinal);
+    if (seg->len)
+        print((struct console_sink *)s, flow, dir, seg->data, seg->len, seg->meta.ordinal);
 }
 
 static void on_data(struct ws_sink *s, struct ws_flow *flow, unsigned dir, uint64_t off,

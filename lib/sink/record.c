@@ -86,7 +86,7 @@ static void on_segment(struct ws_sink *s, struct ws_flow *flow, unsigned dir, in
                        const struct ws_tcp_segment *seg)
 {
     struct record_order *o = order_of((struct record_sink *)s, flow);
-    if (seg->wire_len == 0)
+    if (seg->wire_len == 0 || seg->keep_alive)
         return;
     if (off < o->top[dir])
         o->late[dir]++;

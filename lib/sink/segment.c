@@ -95,7 +95,7 @@ void ws_stream_segment(struct ws_sink *s, struct ws_flow *flow, unsigned dir, in
     if (seg->meta.flags & WS_TCP_SYN)
         g->violations++;
     /* A keep-alive repeats the last byte, perhaps with another value (RFC 9293 section 3.8.4). */
-    if (f->id && len == 1 && off == g->next - 1)
+    if (seg->keep_alive || (f->id && len == 1 && off == g->next - 1))
         return;
     if (!f->id && off < g->base)
         g->base = g->next = off;

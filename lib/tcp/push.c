@@ -140,6 +140,11 @@ static void take_payload(struct ws_tcp_ctx *x, unsigned dir, uint32_t seq, bool 
      */
     if (len == 1 && s->wire_len == 1 && !fin && !hold && keep_alive(x, dir, pos)) {
         ws_tcp_note(t, WS_C_REFUSED_KEEPALIVE, 1);
+        if (t->ops.segment && pos >= d->base) { /* perhaps a lone byte sent again: shown as it came */
+            struct ws_tcp_segment again = *s;
+            again.keep_alive = true;
+            t->ops.segment(x->flow, dir, (int64_t)(pos - WS_SEQ_BIAS), &again, t->user);
+        }
         return;
     }
     struct ws_tcp_run r = {
@@ -179,7 +184,8 @@ static void take_payload(struct ws_tcp_ctx *x, unsigned dir, uint32_t seq, bool 
     const uint64_t told = WS_MIN(r.to, WS_MAX(ws_tcp_limit(d), r.from)); /* beyond a FIN: not yet */
     if (t->ops.segment) {
         const bool early = below && !(d->flags & DIR_SYN); /* not refused for its place in a file */
-        if (r.from < told || (len && early))
+        const bool bare = fin && !len && r.from == pos; /* says where the stream ends */
+        if (r.from < told || (len && early) || bare)
             tell_segment(x, dir, early ? pos : r.from, WS_MAX(told, early ? pos + len : 0), pos);
     }
     uint64_t seen = d->flags & DIR_FIN_ACKED ? WS_MIN(end, d->fin) : end;

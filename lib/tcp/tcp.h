@@ -55,6 +55,7 @@ struct ws_tcp_segment {
     uint32_t wire_len; /* payload bytes on the wire, >= len */
     uint8_t wscale;    /* as ws_packet.tcp_wscale */
     bool no_payload;   /* filtered: see the header, treat the payload as a hole (WS_GAP_FILTERED) */
+    bool keep_alive;   /* to observers: the last byte again, perhaps another value; refused */
     struct ws_tcp_meta meta;
     uint64_t frame_bytes; /* wire bytes of the frame, for candidates */
 };
@@ -63,7 +64,7 @@ struct ws_tcp_segment {
 enum ws_tcp_want {
     WS_TCP_WANT_DATA = 1,    /* ordered bytes and gaps with content */
     WS_TCP_WANT_SEGMENT = 2, /* each segment in arrival order with its 64-bit offset;
-                                retransmissions too, refused payload not */
+                                retransmissions and keep-alives too, other refused payload not */
     WS_TCP_WANT_GAPS = 4,    /* gaps and lengths only: ranges are tracked, bytes not stored */
 };
 

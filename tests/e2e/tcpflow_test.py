@@ -10,11 +10,15 @@ import re
 import shutil
 import struct
 import subprocess
+import sys
 import tempfile
 from xml.etree import ElementTree
 
 import e2e
 from e2e import DONE, ENVIRONMENT, USAGE, WIRESPOOL, data, run, tree
+
+sys.path.insert(0, os.path.join(e2e.ROOT, "tests", "cases"))
+import build  # noqa: E402  pylint: disable=wrong-import-position
 
 NAME = re.compile(r"(\d{3}\.){4}\d{5}-(\d{3}\.){4}\d{5}|[0-9a-f:]+\.\d{5}-[0-9a-f:]+\.\d{5}")
 
@@ -216,6 +220,21 @@ class Tcpflow(e2e.Case):
         self.assertGreater(len(texts["-c"]), len(texts["-C"]))
         tcpflow("-r", data("sample"), "-c", "-X", self.path("x.xml"))
         self.assertTrue(os.path.exists(self.path("x.xml")))
+
+    def test_copies(self):
+        """A lone byte sent again is printed again; a copy behind the last FIN begins no file, though it is farther back than -m."""
+        def segment(number, seq, flags, body=b""):
+            return build.Packet(build.eth(build.ip(build.tcp("10.0.0.1", "10.0.0.2", 4000, 80, seq=seq, ack=1, flags=flags, data=body),
+                                                   "10.0.0.1", "10.0.0.2")), at=build.T0 + number * build.STEP)
+        push = build.ACK | build.PSH
+        talk = [(0, build.SYN), (1, push, b"a"), (1, push, b"a"), (2, push, b"b" * 40), (42, build.ACK | build.FIN), (2, push, b"b" * 40)]
+        with open(self.path("copies.pcap"), "wb") as f:
+            f.write(build.pcap([segment(i, *x) for i, x in enumerate(talk)]))
+        self.assertEqual(tcpflow("-r", self.path("copies.pcap"), "-C").raw, b"a\na\n" + (b"b" * 40 + b"\n") * 2)
+        tcpflow("-r", self.path("copies.pcap"), "-m", "20", "-o", self.path("copies"))
+        self.assertEqual(sorted(os.listdir(self.path("copies"))), ["010.000.000.001.04000-010.000.000.002.00080", "report.xml"])
+        with open(self.path("copies/010.000.000.001.04000-010.000.000.002.00080"), "rb") as f:
+            self.assertEqual(f.read(), b"a" + b"b" * 40)
 
     def test_many_files(self):
         """More than 10,000 files in a directory are worth a word, unless -q."""

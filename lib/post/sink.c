@@ -298,7 +298,7 @@ static void on_segment(struct ws_sink *s, struct ws_flow *flow, unsigned dir, in
         d->syn = 1;
         d->violations += seg->len > 0;
     }
-    if (seg->len == 0)
+    if (seg->len == 0 || seg->keep_alive)
         return;
     if (off < 0 && d->syn) {
         d->violations++;

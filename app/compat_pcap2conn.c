@@ -30,7 +30,7 @@ enum own_option {
 
 const struct ws_opt compat_pcap2conn_table[] = {
     {"input-file", OWN_READ, WS_OPT_LIST, "FILE", 1, 0,
-     "read this capture (pcap or pcapng, also gz, zst, xz, bz2; - is standard input); repeatable, connections go on from one to the next"},
+     "read this capture (pcap or pcapng, also gz, zst, xz, bz2, zip; - is standard input); repeatable, connections go on from one to the next"},
     {"interface", OWN_INTERFACE, WS_OPT_STRING, "IFACE", 1, 0, "capture from this interface, by name or IPv4 address, until Ctrl-C"},
     {"output-dir", OWN_OUT, WS_OPT_STRING, "DIR", 1, 0, "write files here; made if it is not there (default .)"},
     {"filter", OWN_FILTER, WS_OPT_STRING, "EXPR", 1, 0, "only packets that this pcap-filter expression lets pass"},

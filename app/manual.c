@@ -49,7 +49,7 @@ static int print_wirespool(void)
     for (const struct command_info *c = commands; c->name; c++)
         printf(".B wirespool %s\n.br\n", c->usage);
     for (const struct front_end *f = front_ends; f->name; f++)
-        printf(".B wirespool %s\n...\n.br\n", f->name);
+        printf(".B wirespool %s ...\n.br\n", f->name);
     for (const struct command_info *c = commands; c->name; c++) {
         printf(".SH \"COMMAND %s\"\n%s.\n", c->name, c->summary);
         ws_opts_man(stdout, options_table, (uint32_t)c->cmd);

@@ -223,6 +223,21 @@ static void watch(struct run *r, struct progress *progress, int64_t start)
     r->elapsed_ns = steady_ns() - start;
 }
 
+/* A table has no more entries than the input can have flows: the places of few flows in a table of millions are spread
+ * over as many huge pages, each of which the kernel clears first. Twice as many and never few, since a file may grow while it
+ * is read. */
+static void fit_flow_table(struct run *r)
+{
+    uint64_t packets = 0;
+    for (unsigned i = 0; i < r->ec.n_source; i++) {
+        uint64_t n = r->ec.source[i].source->packets_about;
+        if (!n)
+            return;
+        packets += n;
+    }
+    r->ec.flow.flows_max = (uint32_t)WS_MIN(r->ec.flow.flows_max, WS_MAX(2 * packets, UINT64_C(65536)));
+}
+
 int run_execute(struct run *r)
 {
     char err[512];
@@ -238,6 +253,7 @@ int run_execute(struct run *r)
     r->ec.user = r;
     memcpy(r->ec.writer, r->out.writer, sizeof(r->ec.writer));
     r->ec.n_writer = r->out.n_writer;
+    fit_flow_table(r);
     if (ws_engine_create(&r->engine, &r->ec, err, sizeof(err)) < 0) {
         r->ec.n_source = 0; /* closed by the engine */
         fprintf(stderr, "wirespool: %s\n", err);

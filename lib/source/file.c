@@ -332,6 +332,9 @@ static uint64_t total_size(const struct ws_file_config *cfg)
     return sum;
 }
 
+/* A record with an IP header takes at least so many bytes: a pcap record header or a pcapng SPB, and the header. */
+#define IP_RECORD_BYTES 36u
+
 static int set_up(struct ws_file *f, const struct ws_file_config *cfg)
 {
     size_t chunk = cfg->chunk_bytes ? cfg->chunk_bytes : CHUNK_BYTES;
@@ -385,6 +388,8 @@ int ws_file_open(struct ws_source **s, const struct ws_file_config *cfg, char *e
                 r = recognise(f, err, err_len);
             while (r == -EAGAIN);
         }
+        if (r == 0 && cfg->n_path == 1 && !ws_input_compressed(f->in))
+            f->base.packets_about = f->base.bytes_total / IP_RECORD_BYTES;
         if (r == 0 && f->state == WS_FILE_PCAPNG)
             describe(f);
     }

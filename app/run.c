@@ -259,7 +259,8 @@ int run_execute(struct run *r)
         fprintf(stderr, "wirespool: %s\n", err);
         return 3;
     }
-    if ((code = become_user(r)) || (code = start_ports(r)))
+    /* Some drivers need root to start, too. */
+    if ((code = start_ports(r)) || (code = become_user(r)))
         return code;
     run_catch_signals();
     atomic_store(&signalled_engine, r->engine);

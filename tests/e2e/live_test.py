@@ -326,6 +326,19 @@ class Live(e2e.Case):
         self.assertEqual(uids.group(2), "65534")
         self.assertEqual(os.stat(pcap).st_uid, 65534)
 
+    def test_user_device(self):
+        """-U with a port whose driver needs root to start."""
+        e2e.need_dpdk()
+        os.chmod(self.directory, 0o777)
+        pcap = self.path("x.pcap")
+        p = self.start("--dev", "net_af_packet0,iface=v1", "--pcap", pcap, "-U", "nobody")
+        self.wait_ready(pcap)
+        self.client(3)
+        result = self.end(p)
+        self.assertEqual(result.code, 0, result)
+        self.assertEqual(os.stat(pcap).st_uid, 65534)
+        self.assertEqual(len([x for x in e2e.flows(pcap) if x["proto"] == "tcp"]), 3)
+
 
 if __name__ == "__main__":
     e2e.main()

@@ -200,13 +200,14 @@ int chart_finish(struct run *r)
             rc = -errno;
         c->fd = 0;
     }
-    if (rc == 0)
-        rc = ws_path_rename(c->dir_fd, base_name(c->part), base_name(r->o->chart), r->o->overwrite);
     if (rc < 0)
         return complain(r, strerror(-rc), 3);
-    free(c->part);
+    rc = ws_path_rename(c->dir_fd, base_name(c->part), base_name(r->o->chart), r->o->overwrite);
+    if (rc < 0)
+        fprintf(stderr, "wirespool: --chart %s: rename failed: %s; the page is %s\n", r->o->chart, strerror(-rc), c->part);
+    free(c->part); /* what is there stays */
     c->part = NULL;
-    return 0;
+    return rc < 0 ? 1 : 0;
 }
 
 void chart_fini(struct chart *c)

@@ -268,7 +268,7 @@ static void print_line(const struct job *j, uint64_t size, int code)
     } else {
         fprintf(f, "%s: offset %" PRIu64 ": %s", j->path, r->reason_off, r->reason);
         if (r->number != WS_REPAIR_NO_NUMBER)
-            fprintf(f, " (%" PRIu64 ")", r->number);
+            fprintf(f, ": %" PRIu64, r->number);
         fputs("; ", f);
         if (!ws_repair_usable(r))
             fprintf(f, "nothing can be saved");

@@ -74,6 +74,19 @@ static unsigned gather_paths(struct run *r, unsigned *n_continue)
     return n;
 }
 
+/* FILE tcp port 80: as other tools take it. */
+static void hint_filter(const struct run *r)
+{
+    static const char *const word[] = {"tcp", "udp", "icmp", "ip", "ip6", "arp", "port", "host", "net", "vlan", "not"};
+    for (unsigned i = 1; i < r->n_paths; i++)
+        for (size_t k = 0; k < WS_ARRAY_SIZE(word); k++)
+            if (strcmp(r->paths[i], word[k]) == 0 && access(word[k], F_OK) != 0) {
+                fprintf(stderr, "wirespool: '%s' is taken for a file: a filter expression stands behind -- or in -f 'EXPR'\n",
+                        word[k]);
+                return;
+            }
+}
+
 int run_open_files(struct run *r)
 {
     unsigned n_continue, n = gather_paths(r, &n_continue);
@@ -97,6 +110,7 @@ int run_open_files(struct run *r)
                 r->name);
         return 2;
     }
+    hint_filter(r);
     int rc = ws_file_open(&s, &fc, err, sizeof(err));
     if (rc < 0) {
         fprintf(stderr, "wirespool: %s\n", err);

@@ -84,7 +84,7 @@ static void put_case(const char *name, const char *alias, const struct ws_opt *t
 int manual_completion(const char *shell)
 {
     if (!shell || strcmp(shell, "bash") != 0) {
-        fprintf(stderr, "wirespool: --completion bash\n");
+        fprintf(stderr, "wirespool: --completion bash: no other shell is known\n");
         return 2;
     }
     puts("# bash completion of wirespool and its front-ends\n"

@@ -115,7 +115,8 @@ static int become_user(struct run *r)
     if (r->post && ws_post_chown(r->post, pw->pw_uid, pw->pw_gid) < 0)
         fprintf(stderr, "wirespool: -U: cannot give the report to that user: %s\n", strerror(errno));
     if (initgroups(pw->pw_name, pw->pw_gid) < 0) {
-        fprintf(stderr, "wirespool: -U %s: %s\n", r->o->user, strerror(errno));
+        fprintf(stderr, "wirespool: -U %s: %s%s\n", r->o->user, strerror(errno),
+                errno == EPERM ? " (only root can become another user)" : "");
         return 3;
     }
     if (r->o->chroot && (chroot(r->o->chroot) < 0 || chdir("/") < 0)) {
@@ -367,7 +368,8 @@ int run_verdict(struct run *r)
     for (unsigned i = 0; i < r->out.n_writer; i++) {
         const char *first = ws_writer_first_error(r->out.writer[i]);
         if (first && *first) {
-            fprintf(stderr, "wirespool: first write error: %s\n", first);
+            fprintf(stderr, "wirespool: first write error: %s%s\n", first,
+                    strstr(first, strerror(EEXIST)) ? " (--overwrite replaces what is there)" : "");
             code = WS_MAX(code, 1);
         }
     }

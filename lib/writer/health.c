@@ -30,6 +30,11 @@ bool ws_error_is_disk(int error)
     }
 }
 
+static const char *shown(const struct ws_output *o)
+{
+    return strcmp(o->path, "-") == 0 ? "standard output" : o->path;
+}
+
 static void first_error(struct ws_writer *w, const char *path, int error)
 {
     int none = 0;
@@ -70,7 +75,7 @@ void ws_out_suspend(struct ws_output *o, const char *verb, int error)
     struct ws_writer *w = o->w;
     bool again = atomic_load_explicit(&o->suspended, memory_order_relaxed);
     ws_count(&w->counters, WS_C_WRITE_ERRORS, 1);
-    first_error(w, o->path, error);
+    first_error(w, shown(o), error);
     o->last_error = error;
     o->retry_at_ns = w->now_ns + w->cfg.retry_ns;
     o->write_failed |= strcmp(verb, "write") == 0;
@@ -79,18 +84,18 @@ void ws_out_suspend(struct ws_output *o, const char *verb, int error)
     o->lost_since = 0;
     mark_bad(o);
     ws_count(&w->counters, WS_C_WRITE_SUSPENDS, 1);
-    ws_log(WS_LOG_ERROR, "%s: %s failed: %s; output suspended, retrying every %g s", o->path, verb,
+    ws_log(WS_LOG_ERROR, "%s: %s failed: %s; output suspended, retrying every %g s", shown(o), verb,
            strerror(-error), (double)w->cfg.retry_ns / 1e9);
 }
 
 void ws_out_fail(struct ws_output *o, const char *verb, int error)
 {
     ws_count(&o->w->counters, WS_C_WRITE_ERRORS, 1);
-    first_error(o->w, o->path, error);
+    first_error(o->w, shown(o), error);
     o->last_error = error;
     mark_bad(o);
     if (!o->failed)
-        ws_log(WS_LOG_ERROR, "%s: %s failed: %s; output ended", o->path, verb, strerror(-error));
+        ws_log(WS_LOG_ERROR, "%s: %s failed: %s; output ended", shown(o), verb, strerror(-error));
     o->failed = true;
 }
 
@@ -102,14 +107,14 @@ void ws_out_ok(struct ws_output *o)
     atomic_store_explicit(&o->suspended, false, memory_order_relaxed);
     atomic_fetch_sub_explicit(&o->w->out_bad, 1, memory_order_relaxed);
     ws_count(&o->w->counters, WS_C_WRITE_RESUMES, 1);
-    ws_log(WS_LOG_WARN, "%s: resumed, %" PRIu64 " bytes lost", o->path, o->lost_since);
+    ws_log(WS_LOG_WARN, "%s: resumed, %" PRIu64 " bytes lost", shown(o), o->lost_since);
 }
 
 void ws_out_file_error(struct ws_output *o, const char *path, const char *verb, int error)
 {
     char text[WS_PATH_MAX + 512];
     ws_count(&o->w->counters, WS_C_WRITE_ERRORS, 1);
-    snprintf(text, sizeof(text), "%s%s%s", o->path, path ? "/" : "", path ? path : "");
+    snprintf(text, sizeof(text), "%s%s%s", shown(o), path ? "/" : "", path ? path : "");
     first_error(o->w, text, error);
     if (o->error_lines < WS_ERROR_LINES)
         ws_log(WS_LOG_ERROR, "%s: %s failed: %s", text, verb, strerror(-error));

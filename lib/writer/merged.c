@@ -17,6 +17,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/log.h"
+
 #define PART_SUFFIX ".part"
 
 /* ---- merging ---- */
@@ -399,6 +401,12 @@ static void end_error(struct ws_output *o, const char *verb, int error)
     o->last_error = error;
 }
 
+static void rename_error(struct ws_output *o, int error)
+{
+    end_error(o, "rename", error);
+    ws_log(WS_LOG_WARN, "%s: keeps this name, with all that was written", o->part_path);
+}
+
 static const char *base_name(const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -430,7 +438,7 @@ static void finish(struct ws_output *o)
     o->close_fd = false;
     if (o->part_path && (rc = ws_path_rename(o->dirfd, base_name(o->part_path), base_name(o->path),
                                              o->cfg.exists == WS_EXISTS_TRUNCATE)) != 0)
-        end_error(o, "rename", rc);
+        rename_error(o, rc);
     else if (o->regular && !o->stream && w->cfg.fsync == WS_FSYNC_CLOSE &&
              (rc = ws_path_sync_dir(o->dirfd, base_name(o->path))) != 0)
         end_error(o, "fsync of the directory", rc);

@@ -105,6 +105,9 @@ class Damaged(e2e.Case):
             self.assertIn(result.code, (1, 3))
             self.one_line(result, self.directory, "directory")
             self.assertFalse(os.path.exists(self.path("o.pcap")))
+        result = run("flows", data("sample"), "tcp", "port", "80", code=None, cwd=self.directory)
+        self.assertEqual(result.code, e2e.LOST, result)
+        self.assertIn("-f 'EXPR'", result.err)
 
     def test_unreadable(self):
         path = self.write("closed.pcap", open(data("sample"), "rb").read())
@@ -149,6 +152,7 @@ class Outputs(e2e.Case):
         before = e2e.tree(tree)
         result = run("streams", data("sample"), "-o", tree, code=None)
         self.assertIn(result.code, (1, 3), result)
+        self.assertIn("--overwrite", result.err)
         self.assertEqual(e2e.tree(tree), before)
         self.assertEqual(self.streams("t", data("sample"), "--overwrite"), before)
 

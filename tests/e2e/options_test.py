@@ -171,6 +171,21 @@ class System(e2e.Case):
         self.assertEqual(os.stat(self.path("x.pcap")).st_uid, nobody.pw_uid)
         self.assertEqual(run("flows", data("sample"), "-U", "no-such-user", code=None).code, e2e.USAGE)
 
+    def test_user_may_not_rename(self):
+        """-U in a directory of root: files keep .part, are whole, and the run says so."""
+        e2e.need_root()
+        os.chmod(self.directory, 0o755)
+        result = run("extract", data("sample"), "-o", self.path("x.pcap"), "--chart", self.path("c.pdf"), "-U", "nobody", code=None)
+        if "built without cairo" in result.err:
+            result = run("extract", data("sample"), "-o", self.path("x.pcap"), "-U", "nobody", code=None)
+        else:
+            self.assertIn("the page is " + self.path("c.pdf.part"), result.err)
+            with open(self.path("c.pdf.part"), "rb") as f:
+                self.assertIn(b"%%EOF", f.read())
+        self.assertEqual(result.code, e2e.LOST, result)
+        self.assertIn(self.path("x.pcap.part") + ": keeps this name", result.err)
+        run("repair", self.path("x.pcap.part"))
+
     def test_many_streams_few_files(self):
         """100,000 streams under ulimit -n 256."""
         count = 20000 if os.environ.get("WS_SANITIZE", "none") != "none" else 100000

@@ -28,6 +28,24 @@ class Replay(e2e.Case):
                     self.replay(data(name), "--streams", out, "--workers", n)
                     self.assertEqual(e2e.tree(out), want)
 
+    def test_lcores(self):
+        """16 workers and 4 writers on whatever CPUs there are, by a mapping of the user's own: nothing differs."""
+        cpus = sorted(os.sched_getaffinity(0))
+        lcores = ",".join(f"{i}@{cpus[i % len(cpus)]}" for i in range(22))  # main, 16 workers, the receiver, 4 writers
+        for name in ("sample", "gen-impaired"):
+            with self.subTest(name):
+                out = self.path("l" + name)
+                os.mkdir(out)
+                _, counted = e2e.counters("replay", "-q", data(name), "--workers", "16", "--writers", "4", "--eal", "--lcores " + lcores,
+                                          "--streams", out + "/s", "--pcap", out + "/x.pcap", "--flows", out + "/flows.json",
+                                          "--rest", out + "/rest.pcap", timeout=180)
+                self.assertEqual(e2e.tree(out + "/s"), self.streams("l-want-" + name, data(name)))
+                self.assertEqual(records(out + "/x.pcap"), records(data(name)))
+                with open(out + "/flows.json", encoding="utf-8") as f:
+                    self.assertEqual(len(f.readlines()), counted["flows_created"])
+                self.assertEqual(counted["flow_directions"], e2e.counters("flows", "-q", data(name))[1]["flow_directions"])
+                self.assertGreater(counted["steered"], 0)
+
     def test_packets_and_flows(self):
         out, flows = self.path("x.pcap"), self.path("flows.json")
         self.replay(data("sample"), "--pcap", out, "--flows", flows)

@@ -255,9 +255,11 @@ int outputs_count(struct run *r)
     return 0;
 }
 
-static void *alloc_block(void *user, size_t bytes)
+/* On the node of the worker that fills them. */
+static void *alloc_block(void *user, unsigned channel, size_t bytes)
 {
-    return ws_runtime_alloc(((struct run *)user)->ec.runtime, bytes, -1);
+    const struct run *r = user;
+    return ws_runtime_alloc(r->ec.runtime, bytes, ws_engine_node(&r->ec, channel));
 }
 
 static void common_config(const struct run *r, struct ws_output_config *oc)

@@ -222,7 +222,20 @@ static int fail(char *err, size_t err_len, int code, const char *what)
     return code;
 }
 
-/* Memory and stages of a worker; NUMA node of its first source. */
+int ws_engine_node(const struct ws_engine_config *cfg, unsigned thread)
+{
+    int steered = -1;
+    for (unsigned i = 0; i < cfg->n_source; i++) {
+        const struct ws_engine_source *s = &cfg->source[i];
+        if (s->thread == thread)
+            return s->numa_node;
+        if (steered < 0 && s->thread >= cfg->workers)
+            steered = s->numa_node;
+    }
+    return steered;
+}
+
+/* Memory and stages of a worker, on its node. */
 static int build_flows(struct ws_engine *e, unsigned index, char *err, size_t err_len)
 {
     struct worker *w = &e->worker[index];
@@ -237,7 +250,7 @@ static int build_flows(struct ws_engine *e, unsigned index, char *err, size_t er
         .per_tuple = e->cfg.per_tuple,
         .verify_checksums = e->cfg.verify_checksums,
     };
-    int node = -1;
+    int node = ws_engine_node(&e->cfg, index);
     int n = e->cfg.make_sinks(e->cfg.user, index, w->sink);
     if (n < 0)
         return fail(err, err_len, n, "outputs");
@@ -248,9 +261,6 @@ static int build_flows(struct ws_engine *e, unsigned index, char *err, size_t er
         w->sink[i]->counters = &w->counters;
         w->sink[i]->worker = index;
     }
-    for (unsigned i = 0; i < e->cfg.n_source && node < 0; i++)
-        if (e->cfg.source[i].thread == index || e->cfg.source[i].thread >= e->cfg.workers)
-            node = e->cfg.source[i].numa_node;
     w->ids = e->cfg.ids;
     fc.ids = &w->ids;
     fc.sink = w->sink;
@@ -300,7 +310,6 @@ static int build_receive(struct ws_engine *e, unsigned thread, struct ws_counter
         .announce_user = e->cfg.user,
     };
     unsigned needs = 0;
-    int node = -1;
 
     for (unsigned i = 0; i < e->cfg.n_source; i++) {
         if (e->cfg.source[i].thread != thread)
@@ -308,7 +317,6 @@ static int build_receive(struct ws_engine *e, unsigned thread, struct ws_counter
         if (rc.n_source == WS_RECEIVE_SOURCES_MAX)
             return fail(err, err_len, -E2BIG, "sources of one thread");
         rc.source[rc.n_source++] = e->cfg.source[i].source;
-        node = e->cfg.source[i].numa_node;
     }
     if (rc.n_source == 0)
         return 0;
@@ -328,7 +336,7 @@ static int build_receive(struct ws_engine *e, unsigned thread, struct ws_counter
         rc.copy_chunks = 0;
     if (e->cfg.filter && ws_filter_clone(&rc.filter, e->cfg.filter) < 0)
         return fail(err, err_len, -ENOMEM, "filter");
-    void *mem = ws_runtime_alloc(e->cfg.runtime, ws_receive_bytes(&rc), node);
+    void *mem = ws_runtime_alloc(e->cfg.runtime, ws_receive_bytes(&rc), ws_engine_node(&e->cfg, thread));
     if (!mem) {
         ws_filter_destroy(rc.filter);
         return fail(err, err_len, -ENOMEM, "receive stage");
@@ -347,7 +355,7 @@ static int build_links(struct ws_engine *e, struct ws_receive *r, unsigned threa
             continue;
         size_t head = ws_align_up(sizeof(struct ws_steer_link), 64);
         size_t ring = ws_ring_bytes(e->cfg.steer_slots, sizeof(struct ws_packet));
-        uint8_t *mem = ws_runtime_alloc(e->cfg.runtime, head + ring, -1);
+        uint8_t *mem = ws_runtime_alloc(e->cfg.runtime, head + ring, ws_engine_node(&e->cfg, thread));
         if (!mem)
             return fail(err, err_len, -ENOMEM, "steering rings");
         struct ws_steer_link *l = (struct ws_steer_link *)(void *)mem;

@@ -75,6 +75,10 @@ struct ws_engine_config {
 
 struct ws_engine;
 
+/* The NUMA node whose packets a thread (worker, then receiver) handles: that of its own source's device, or of the
+ * first that is steered to it; -1 = any. Pure. */
+int ws_engine_node(const struct ws_engine_config *cfg, unsigned thread);
+
 /* How many threads have sources: with more than one there is no common order of packets. Pure. */
 unsigned ws_engine_receive_stages(const struct ws_engine_config *cfg);
 

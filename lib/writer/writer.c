@@ -128,7 +128,7 @@ static int output_init(struct ws_output *o, ws_writer_alloc_fn alloc, void *allo
     const struct ws_output_config *c = &o->cfg;
     int rc;
     for (unsigned i = 0; i < c->channels; i++) {
-        void *mem = alloc(alloc_user, (size_t)c->blocks * c->block_bytes);
+        void *mem = alloc(alloc_user, i, (size_t)c->blocks * c->block_bytes);
         rc = mem ? ws_channel_init(&o->channel[i], o, mem) : -ENOMEM;
         if (rc) {
             snprintf(err, err_len, "%s: no memory for %u blocks of %u bytes", o->path, c->blocks,

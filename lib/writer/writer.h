@@ -95,9 +95,9 @@ struct ws_output_config {
     void *user;
 };
 
-/* Allocation of block memory is the caller's: give bytes of zeroed, 4096-aligned memory
- * (hugepages). */
-typedef void *(*ws_writer_alloc_fn)(void *user, size_t bytes);
+/* Allocation of the block memory of one channel (= worker) is the caller's: give bytes of zeroed, 4096-aligned
+ * memory (hugepages, of that worker's node). */
+typedef void *(*ws_writer_alloc_fn)(void *user, unsigned channel, size_t bytes);
 
 /* Makes a writer (heap). Returns 0 or -errno. */
 int ws_writer_create(struct ws_writer **w, const struct ws_writer_config *cfg);

@@ -69,6 +69,12 @@ static void *map_alloc(void *user, size_t bytes)
     return p;
 }
 
+static void *map_blocks(void *user, unsigned channel, size_t bytes)
+{
+    (void)channel;
+    return map_alloc(user, bytes);
+}
+
 static void map_free_all(struct maps *m)
 {
     while (m->n) {
@@ -263,7 +269,7 @@ static unsigned add_outputs(struct ws_writer *w, struct maps *m, const struct op
                                     .channels = 1,
                                     .blocks = 4,
                                     .block_bytes = 64u << 10};
-    REQUIRE(ws_writer_add_output(w, &tree, map_alloc, m, &out, err, sizeof(err)) == 0);
+    REQUIRE(ws_writer_add_output(w, &tree, map_blocks, m, &out, err, sizeof(err)) == 0);
     struct ws_sink_stream_config sc = {.channel = ws_output_channel(out, 0),
                                        .format = (enum ws_stream_format)(o->what % 6u),
                                        .gaps_skip = o->how & 1,
@@ -287,7 +293,7 @@ static unsigned add_outputs(struct ws_writer *w, struct maps *m, const struct op
                                     .block_bytes = 1u << 20,
                                     .header = head};
     file.header_len = ws_frame_header(head, sizeof(head), &fmt, &iface, 1);
-    REQUIRE(ws_writer_add_output(w, &file, map_alloc, m, &out, err, sizeof(err)) == 0);
+    REQUIRE(ws_writer_add_output(w, &file, map_blocks, m, &out, err, sizeof(err)) == 0);
     struct ws_sink_pcap_config pc = {.channel = ws_output_channel(out, 0),
                                      .format = fmt,
                                      .role = WS_SINK_PCAP_ALONE,

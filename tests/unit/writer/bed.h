@@ -43,8 +43,9 @@ struct bed {
     int closed_error;
 };
 
-static inline void *bed_alloc(void *user, size_t bytes)
+static inline void *bed_alloc(void *user, unsigned channel, size_t bytes)
 {
+    (void)channel;
     struct bed *b = user;
     void *p = NULL;
     assert_true(b->mem_count < BED_MEM_MAX);

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "engine/stage.h"
 #include "packet/decode.h"
 
 /* Entries of the flow table that expiry looks at after each burst: at 1 Mpps and bursts of 32 the
@@ -429,6 +430,7 @@ void ws_flow_stage_burst(struct ws_flow_stage *fs, const struct ws_packet *const
     struct ws_flow *flow[WS_BURST_MAX];
     unsigned n_key = 0, k = 0;
 
+    WS_STAGE_MARK(DECODE); /* of the receive stage, which calls this with the burst decoded */
     for (unsigned i = 0; i < n; i++) {
         if (!has_flow(pkt[i]))
             continue;
@@ -436,8 +438,10 @@ void ws_flow_stage_burst(struct ws_flow_stage *fs, const struct ws_packet *const
         hash[n_key] = ws_flow_table_hash(fs->table, key[n_key]);
         n_key++;
     }
+    WS_STAGE_MARK(HASH);
     if (n_key)
         ws_flow_table_lookup_burst(fs->table, key, hash, n_key, flow);
+    WS_STAGE_MARK(LOOKUP);
     fs->stale = false;
     for (unsigned i = 0; i < n; i++) {
         fs->last_ordinal = pkt[i]->ordinal;
@@ -448,8 +452,10 @@ void ws_flow_stage_burst(struct ws_flow_stage *fs, const struct ws_packet *const
             other_frame(fs, pkt[i]);
         }
     }
+    WS_STAGE_MARK(STATE);
     if (n)
         ws_flow_table_expire(fs->table, pkt[n - 1]->clock_ns, EXPIRE_BUDGET);
+    WS_STAGE_MARK(EXPIRE);
 }
 
 void ws_flow_stage_idle(struct ws_flow_stage *fs, int64_t now_ns)

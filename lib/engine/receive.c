@@ -7,6 +7,7 @@
 
 #include "engine/backoff.h"
 #include "engine/packet_clock.h"
+#include "engine/stage.h"
 
 /* Datagrams whose timeout is looked at after each burst. */
 enum { FRAG_EXPIRE_BUDGET = 4 };
@@ -348,6 +349,7 @@ static void handle_burst(struct ws_receive *r, unsigned n)
     }
     if (r->cfg.announce)
         r->cfg.announce(r->cfg.announce_user, r->pkt, n);
+    WS_STAGE_MARK(NUMBER);
     for (unsigned i = 0; i < n; i++) {
         struct ws_packet *p = &r->pkt[i];
         r->trigger = p->ordinal;
@@ -445,7 +447,9 @@ static unsigned poll_source(struct ws_receive *r, unsigned i)
     struct ws_source *s = r->cfg.source[i];
     int room = reserve_burst(r), n = room;
     if (room > 0) {
+        WS_STAGE_MARK(REST);
         n = ws_source_rx(s, r->pkt, (unsigned)room);
+        WS_STAGE_MARK(SOURCE);
         settle(r, (unsigned)room, n > 0 ? (unsigned)n : 0);
     }
     if (n == WS_SOURCE_END) {

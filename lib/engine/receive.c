@@ -133,7 +133,7 @@ static void steer_packet(struct ws_receive *r, unsigned worker, const struct ws_
 /* The worker that owns a packet's flow: the RSS indirection of 128 entries over the owner hash. */
 static unsigned owner_of(const struct ws_receive *r, const struct ws_packet *p)
 {
-    return (p->owner_hash & 127u) % r->cfg.workers;
+    return r->cfg.workers == 1 ? 0 : (p->owner_hash & 127u) % r->cfg.workers;
 }
 
 /* Hands a packet of the current burst on. Its bytes live as long as the burst (or the source chunk). */

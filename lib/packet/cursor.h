@@ -193,6 +193,8 @@ enum ws_next ws_decode_fragment(struct ws_cursor *c, uint32_t id, uint16_t off, 
 /* transport.c: */
 enum ws_next ws_decode_proto(struct ws_cursor *c);
 enum ws_next ws_decode_tcp(struct ws_cursor *c);
+/* The window scale option among the TCP options [o, end), plus one; 0 if absent (RFC 7323 section 2.2). */
+uint8_t ws_decode_window_scale(const uint8_t *o, const uint8_t *end);
 /* tunnel.c: */
 bool ws_decode_is_udp_tunnel(const struct ws_decode_config *cfg, uint16_t sport, uint16_t dport);
 enum ws_next ws_decode_udp_tunnel(struct ws_cursor *c, uint16_t sport, uint16_t dport);

@@ -36,6 +36,19 @@ static inline uint32_t rotate16(uint32_t v, unsigned n)
     return (v << n | v >> (16 - n)) & 0xffff;
 }
 
+/* The hash of input whose 16-bit words xor to w. */
+static inline uint32_t hash_of(uint32_t w)
+{
+    uint32_t h = nibble_hash[w >> 12] ^ rotate16(nibble_hash[w >> 8 & 15], 4) ^
+                 rotate16(nibble_hash[w >> 4 & 15], 8) ^ rotate16(nibble_hash[w & 15], 12);
+    return h << 16 | h;
+}
+
+uint32_t ws_toeplitz_owner_ip4(uint32_t addrs, uint16_t ports)
+{
+    return hash_of(((addrs >> 16 ^ addrs) & 0xffff) ^ ports);
+}
+
 uint32_t ws_toeplitz_owner(const struct ws_key *key)
 {
     uint64_t a[4];
@@ -49,9 +62,7 @@ uint32_t ws_toeplitz_owner(const struct ws_key *key)
     uint32_t w = ws_load_be16(b);
     if (key->proto == 6 || key->proto == 17 || key->proto == 132)
         w ^= (uint32_t)(key->port[0] ^ key->port[1]);
-    uint32_t h = nibble_hash[w >> 12] ^ rotate16(nibble_hash[w >> 8 & 15], 4) ^
-                 rotate16(nibble_hash[w >> 4 & 15], 8) ^ rotate16(nibble_hash[w & 15], 12);
-    return h << 16 | h;
+    return hash_of(w);
 }
 
 uint32_t ws_toeplitz_naive(const uint8_t *key, size_t key_len, const uint8_t *in, size_t len)

@@ -14,6 +14,9 @@ extern const uint8_t ws_toeplitz_key[52];
  * of the XOR of all 16-bit words of the input, hence symmetric and cheap. */
 uint32_t ws_toeplitz_owner(const struct ws_key *key);
 
+/* The same for TCP, UDP or SCTP over IPv4, of the two addresses xored and the two ports xored (host order). */
+uint32_t ws_toeplitz_owner_ip4(uint32_t addrs, uint16_t ports);
+
 /* Plain bit-by-bit Toeplitz of len bytes (the naive twin, and for checking a device's key). */
 uint32_t ws_toeplitz_naive(const uint8_t *key, size_t key_len, const uint8_t *in, size_t len);
 

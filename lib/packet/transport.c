@@ -1,33 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Decoding of transport headers: TCP, UDP, other protocols with ports, and checksums. */
+#include "packet/checksum.h"
 #include "packet/cursor.h"
 
-/* One's complement sum of len bytes (RFC 1071); big-endian words, an odd last byte padded. */
-static uint64_t sum_words(const uint8_t *at, uint32_t len)
-{
-    uint64_t sum = 0;
-    for (; len >= 4; at += 4, len -= 4)
-        sum += ws_load_be32(at);
-    if (len >= 2) {
-        sum += ws_load_be16(at);
-        at += 2;
-        len -= 2;
-    }
-    if (len)
-        sum += (uint64_t)at[0] << 8;
-    return sum;
-}
-
-/* True if the checksum over the pseudo header (RFC 9293 section 3.1, RFC 8200 section 8.1) and len
- * bytes of transport header and payload is right. */
 static bool checksum_ok(const struct ws_cursor *c, uint8_t proto, uint32_t len)
 {
-    uint32_t addr_len = c->version == 4 ? 4 : 16;
-    uint64_t sum = sum_words(c->src, addr_len) + sum_words(c->dst, addr_len) + proto + len;
-    sum += sum_words(c->at, len);
-    while (sum >> 16)
-        sum = (sum & 0xffff) + (sum >> 16);
-    return sum == 0xffff;
+    return ws_checksum_ok(c->src, c->dst, c->version == 4 ? 4 : 16, proto, c->at, len);
 }
 
 static bool may_verify(const struct ws_cursor *c, uint32_t len)
@@ -36,8 +14,7 @@ static bool may_verify(const struct ws_cursor *c, uint32_t len)
            len <= ws_cursor_left(c);
 }
 
-/* The window scale option of a SYN, plus one; 0 if absent (RFC 7323 section 2.2). */
-static uint8_t window_scale(const uint8_t *o, const uint8_t *end)
+uint8_t ws_decode_window_scale(const uint8_t *o, const uint8_t *end)
 {
     while (o < end) {
         if (o[0] == 0) /* end of options (RFC 9293 section 3.1) */
@@ -85,7 +62,7 @@ enum ws_next ws_decode_tcp(struct ws_cursor *c)
     p->tcp_urgent = ws_load_be16(h + 18);
     p->tcp_hdr_len = (uint8_t)header;
     if (WS_UNLIKELY(h[13] & WS_TCP_SYN))
-        p->tcp_wscale = window_scale(h + 20, h + WS_MIN(header, left));
+        p->tcp_wscale = ws_decode_window_scale(h + 20, h + WS_MIN(header, left));
     ws_cursor_l4(c, header);
     p->flags |= WS_PKT_TCP;
     if (may_verify(c, c->wire) && !checksum_ok(c, WS_IPPROTO_TCP, c->wire))

@@ -229,7 +229,7 @@ static enum ws_flow_class tcp_class(const struct ws_flow *f, struct ws_tcp_conn 
             return WS_FLOW_ESTABLISHED;
         if (f->seen == 3 && c->events >> WS_TCP_EV_ESTABLISHED & 1)
             return WS_FLOW_ESTABLISHED;
-        if (++c->candidate.early >= ESTABLISHED_PACKETS)
+        if (++c->early >= ESTABLISHED_PACKETS)
             return WS_FLOW_ESTABLISHED;
     }
     return f->seen == 3 ? WS_FLOW_ANSWERED : WS_FLOW_UNANSWERED;
@@ -303,7 +303,7 @@ static void tcp_packet(struct ws_flow_stage *fs, struct ws_flow *f, const struct
     struct ws_tcp_segment seg;
 
     fill_segment(&seg, p);
-    if (WS_UNLIKELY(p->tcp_flags & WS_TCP_SYN || c->candidate.state)) {
+    if (WS_UNLIKELY(p->tcp_flags & WS_TCP_SYN || c->candidate_state)) {
         enum ws_tcp_verdict v = ws_tcp_verdict(c, p->dir, &seg);
         if (v != WS_TCP_TAKEN && p->flags & WS_PKT_CONTINUES) {
             count_not_continued(fs, p);
@@ -521,6 +521,8 @@ size_t ws_flow_stage_bytes(struct ws_flow_stage_config *cfg)
         needs |= cfg->sink[i]->needs;
     }
     cfg->flow.ext_bytes = (uint32_t)off;
+    /* a sink that takes what each packet brings uses its area for it */
+    cfg->flow.hot_bytes = needs & (WS_SINK_PACKET | WS_SINK_SEGMENT | WS_SINK_DATA) ? (uint32_t)off : WS_TCP_CONN_HOT;
     cfg->tcp.want = 0;
     if ((needs & WS_SINK_DATA) && !cfg->tcp_off)
         cfg->tcp.want |= WS_TCP_WANT_DATA;

@@ -41,6 +41,9 @@ struct rank {
 };
 static_assert(sizeof(struct rank) * BUCKET_LOAD == sizeof(struct bucket), "ranks fit in buckets");
 
+/* Bytes of a flow that a lookup prefetches at most: a burst's must fit in the second level cache beside all else. */
+#define HOT_MAX 768u
+
 #define NONE        UINT32_MAX
 #define FLOWS_LIMIT (UINT32_C(1) << 30)
 /* Flows that an eviction looks at in one class, besides protected ones: along the class's list, and
@@ -64,6 +67,7 @@ struct ws_flow_table {
     struct bucket *buckets;
     uint8_t *flows;
     size_t stride; /* bytes from flow to flow */
+    size_t hot;    /* bytes of a flow that lookups prefetch */
     uint32_t n_buckets;
     uint32_t overflow_count;
     uint32_t *overflow; /* ids, any order */
@@ -124,6 +128,7 @@ struct ws_flow_table *ws_flow_table_init(void *mem, const struct ws_flow_table_c
     t->overflow = (uint32_t *)(void *)(base + l.overflow);
     t->flows = base + l.flows;
     t->stride = l.stride;
+    t->hot = WS_MIN(sizeof(struct ws_flow) + WS_MIN(cfg->hot_bytes, cfg->ext_bytes), (size_t)HOT_MAX);
     t->n_buckets = l.n_buckets;
     t->overflow_max = l.overflow_max;
     t->hash = ws_flow_hash_choose();
@@ -252,6 +257,7 @@ void ws_flow_table_lookup_burst(struct ws_flow_table *t, const struct ws_key *co
 {
     const struct bucket *home[WS_BURST_MAX];
     uint32_t matches[WS_BURST_MAX];
+    const size_t hot = t->hot;
     assert(n <= WS_BURST_MAX);
 
     for (unsigned i = 0; i < n; i++) {
@@ -262,9 +268,8 @@ void ws_flow_table_lookup_burst(struct ws_flow_table *t, const struct ws_key *co
         matches[i] = match_tags(home[i], tag_of(hash[i]));
         if (matches[i]) {
             const uint8_t *f = t->flows + home[i]->slot[__builtin_ctz(matches[i])] * t->stride;
-            WS_PREFETCH(f);
-            WS_PREFETCH(f + WS_CACHE_LINE);
-            WS_PREFETCH(f + 2 * WS_CACHE_LINE);
+            for (size_t at = 0; at < hot; at += WS_CACHE_LINE)
+                WS_PREFETCH(f + at);
         }
     }
     for (unsigned i = 0; i < n; i++)

@@ -18,6 +18,7 @@
 struct ws_flow_table_config {
     uint32_t flows_max;                  /* 1 .. 2^30 */
     uint32_t ext_bytes;                  /* per-flow area behind struct ws_flow; rounded up to 8 */
+    uint32_t hot_bytes;                  /* of that area, what nearly every packet touches: prefetched at lookup */
     uint64_t seed;                       /* of the hash */
     int64_t timeout_ns[WS_FLOW_CLASSES]; /* idle timeouts by class; 0 = never */
 };
@@ -45,7 +46,7 @@ struct ws_flow_table *ws_flow_table_init(void *mem, const struct ws_flow_table_c
 uint32_t ws_flow_table_hash(const struct ws_flow_table *t, const struct ws_key *key);
 
 /* Looks up n (at most WS_BURST_MAX) keys; hash[i] as from ws_flow_table_hash(). out[i] is the flow
- * or NULL. Prefetches buckets, then flow lines. Does not apply timeouts. */
+ * or NULL. Prefetches buckets, then the lines of the flows that packets touch. Does not apply timeouts. */
 void ws_flow_table_lookup_burst(struct ws_flow_table *t, const struct ws_key *const *key,
                                 const uint32_t *hash, unsigned n, struct ws_flow **out);
 

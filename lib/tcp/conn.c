@@ -6,7 +6,7 @@ void ws_conn_history_add(struct ws_tcp_conn *c, unsigned dir, enum ws_history wh
 {
     static const char letters[2][9] = {"SHADFRTG", "shadfrtg"};
     unsigned side = dir != c->orig;
-    c->history_seen |= 1u << (what * 2u + side);
+    c->history_seen = (uint16_t)(c->history_seen | 1u << (what * 2u + side));
     if (c->history_len + 1u < sizeof(c->history))
         c->history[c->history_len++] = letters[side][what];
 }
@@ -16,7 +16,7 @@ static void set_orig(struct ws_tcp_conn *c, unsigned dir)
 {
     if (!c->orig_known && c->orig != dir && c->history_len + 1u < sizeof(c->history)) {
         uint32_t seen = c->history_seen;
-        c->history_seen = (seen & 0x55555555u) << 1 | (seen & 0xaaaaaaaau) >> 1;
+        c->history_seen = (uint16_t)((seen & 0x5555u) << 1 | (seen & 0xaaaau) >> 1);
         c->history[c->history_len++] = '^';
     }
     if (!c->orig_known)
@@ -138,7 +138,7 @@ static void note_window(struct ws_tcp_conn *c, unsigned dir, const struct ws_tcp
 static void remember(struct ws_tcp_conn *c, unsigned dir, unsigned state,
                      const struct ws_tcp_segment *s)
 {
-    if (c->candidate.state == state && c->candidate.dir == dir && c->candidate.isn == s->meta.seq) {
+    if (c->candidate_state == state && c->candidate.dir == dir && c->candidate.isn == s->meta.seq) {
         c->candidate.packets++;
         c->candidate.frame_bytes += s->frame_bytes;
         return;
@@ -150,7 +150,7 @@ static void remember(struct ws_tcp_conn *c, unsigned dir, unsigned state,
     c->candidate.ack = s->meta.ack;
     c->candidate.packets = 1;
     c->candidate.dir = (uint8_t)dir;
-    c->candidate.state = (uint8_t)state;
+    c->candidate_state = (uint8_t)state;
     c->candidate.wscale = s->wscale;
 }
 
@@ -175,7 +175,7 @@ enum ws_tcp_verdict ws_conn_verdict(const struct ws_tcp_conn *c, unsigned dir,
     if (m->flags & WS_TCP_SYN) {
         if (d->flags & DIR_SYN && ws_tcp_isn(d) == m->seq)
             return WS_TCP_TAKEN; /* a copy of the SYN that we know */
-        if (ack && c->candidate.state == CAND_SYN && c->candidate.dir != dir &&
+        if (ack && c->candidate_state == CAND_SYN && c->candidate.dir != dir &&
             m->ack == c->candidate.isn + 1)
             return WS_TCP_NEW_CANDIDATE;
         if (ack && p->flags & DIR_SYN && !(d->flags & DIR_SYN) && m->ack == ws_tcp_isn(p) + 1)
@@ -187,9 +187,9 @@ enum ws_tcp_verdict ws_conn_verdict(const struct ws_tcp_conn *c, unsigned dir,
      * stream never counts, or a forged SYN with a well chosen ISN could cut it. */
     if (d->flags & DIR_SYNCED && m->seq == ws_seq_of(d->seq0, d->next))
         return WS_TCP_TAKEN;
-    if (c->candidate.state == CAND_SYN && c->candidate.dir == dir && m->seq == c->candidate.isn + 1)
+    if (c->candidate_state == CAND_SYN && c->candidate.dir == dir && m->seq == c->candidate.isn + 1)
         return WS_TCP_NEW_CANDIDATE;
-    if (c->candidate.state == CAND_SYNACK &&
+    if (c->candidate_state == CAND_SYNACK &&
         ((c->candidate.dir != dir && ack && m->ack == c->candidate.isn + 1 &&
           m->seq == c->candidate.ack) ||
          (c->candidate.dir == dir && m->seq == c->candidate.isn + 1)))
@@ -209,13 +209,13 @@ static void choose_isn(struct ws_tcp_ctx *x, unsigned dir, uint32_t first)
 {
     struct ws_tcp_conn *c = x->c;
     struct ws_tcp_dir *d = &c->dir[dir];
-    if (c->candidate.state != CAND_ALT || c->candidate.dir != dir)
+    if (c->candidate_state != CAND_ALT || c->candidate.dir != dir)
         return;
     if (first == c->candidate.isn + 1 && undelivered(d)) {
         reanchor(x, dir, c->candidate.isn, 0);
-        c->candidate.state = CAND_NONE;
+        c->candidate_state = CAND_NONE;
     } else if (first == ws_tcp_isn(d) + 1) {
-        c->candidate.state = CAND_NONE;
+        c->candidate_state = CAND_NONE;
     }
 }
 
@@ -352,7 +352,7 @@ void ws_conn_rst(struct ws_tcp_ctx *x, unsigned dir)
         /* RFC 9293 section 3.10.7.3: in SYN-SENT a reset must acknowledge the SYN */
         uint64_t acked = ws_seq_extend(p->seq0, p->next, m->ack);
         valid = ack && p->flags & DIR_SYN && acked >= p->base && acked <= p->top;
-        if (ack && c->candidate.state == CAND_ALT && c->candidate.dir != dir)
+        if (ack && c->candidate_state == CAND_ALT && c->candidate.dir != dir)
             valid = valid || m->ack == c->candidate.isn + 1;
     } else if (d->flags & DIR_SYNCED) {
         /* RFC 9293 section 3.10.7.4, RFC 5961 section 3.2: within the window; an observer that may
@@ -388,8 +388,8 @@ static void open_up(struct ws_tcp_ctx *x, unsigned dir)
     struct ws_tcp_conn *c = x->c;
     bool known = (c->dir[0].flags | c->dir[1].flags) & DIR_SYN;
     c->state = WS_TCP_OPEN;
-    if (c->candidate.state == CAND_ALT)
-        c->candidate.state = CAND_NONE;
+    if (c->candidate_state == CAND_ALT)
+        c->candidate_state = CAND_NONE;
     if (known)
         ws_conn_event(x, dir, WS_TCP_EV_ESTABLISHED);
 }
@@ -403,8 +403,8 @@ static void begin_hold(struct ws_tcp_ctx *x, unsigned dir)
         return;
     set_flags(d, DIR_HOLD, DIR_STARTED);
     /* stamps of damaged files may be anything */
-    if (__builtin_add_overflow(x->seg->meta.ts_ns, cfg->midstream_ns, &d->hold_until_ns))
-        d->hold_until_ns = INT64_MAX;
+    if (__builtin_add_overflow(x->seg->meta.ts_ns, cfg->midstream_ns, &x->c->hold_until_ns[dir]))
+        x->c->hold_until_ns[dir] = INT64_MAX;
 }
 
 void ws_conn_ack(struct ws_tcp_ctx *x, unsigned dir)
@@ -561,11 +561,11 @@ void ws_tcp_adopt(struct ws_tcp *t, struct ws_tcp_conn *c, const struct ws_tcp_c
                  .seq = old->candidate.isn,
                  .ack = old->candidate.ack,
                  .flags =
-                     old->candidate.state == CAND_SYNACK ? WS_TCP_SYN | WS_TCP_ACK : WS_TCP_SYN},
+                     old->candidate_state == CAND_SYNACK ? WS_TCP_SYN | WS_TCP_ACK : WS_TCP_SYN},
     };
     struct ws_tcp_ctx x = {.t = t, .c = c, .seg = &seg};
     unsigned dir = old->candidate.dir;
-    if (old->candidate.state != CAND_SYN && old->candidate.state != CAND_SYNACK)
+    if (old->candidate_state != CAND_SYN && old->candidate_state != CAND_SYNACK)
         return;
     c->orig = (uint8_t)dir;
     c->dir[dir].flags |= DIR_SEEN;

@@ -23,7 +23,7 @@ static void deliver_gap(struct ws_tcp_ctx *x, unsigned dir, uint64_t to, enum ws
     uint64_t off = d->next - d->base, len = to - d->next;
     d->next = to;
     d->gaps++;
-    d->gap_bytes += len;
+    x->c->gap_bytes[dir] += len;
     ws_tcp_note(t, WS_C_GAPS, 1);
     if (cause == WS_GAP_CAP)
         ws_tcp_note(t, WS_C_GAPS_CAP, 1);

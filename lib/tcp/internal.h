@@ -41,7 +41,7 @@ enum {
     DIR_FAR_ACKED = 1u << 15, /* the peer acknowledges where the run of far segments is */
 };
 
-/* ws_tcp_conn.candidate.state */
+/* ws_tcp_conn.candidate_state */
 enum {
     CAND_NONE,
     CAND_ALT,    /* another ISN of dir in an undecided handshake */

@@ -273,7 +273,7 @@ static enum ws_tcp_verdict push_slow(struct ws_tcp_ctx *x, unsigned dir)
         c->orig = (uint8_t)dir;
     c->dir[dir].flags |= DIR_SEEN;
     for (unsigned i = 0; i < 2; i++)
-        if (c->dir[i].flags & DIR_HOLD && s->meta.ts_ns >= c->dir[i].hold_until_ns)
+        if (c->dir[i].flags & DIR_HOLD && s->meta.ts_ns >= c->hold_until_ns[i])
             ws_deliver_start(x, i);
 
     if (s->meta.flags & WS_TCP_RST) {
@@ -305,7 +305,7 @@ enum ws_tcp_verdict ws_tcp_push(struct ws_tcp *t, struct ws_tcp_conn *c, void *f
     const enum ws_tcp_state state = (enum ws_tcp_state)c->state;
 
     /* The path of nearly every segment: the next bytes of an open stream, or an ACK. */
-    if (WS_LIKELY(state == WS_TCP_OPEN && !c->candidate.state && !c->closed &&
+    if (WS_LIKELY(state == WS_TCP_OPEN && !c->candidate_state && !c->closed &&
                   (s->meta.flags & (uint8_t)~WS_TCP_PSH) == WS_TCP_ACK &&
                   (d->flags & (DIR_STARTED | DIR_FIN | DIR_SYNDATA)) == DIR_STARTED && !d->head &&
                   s->meta.seq == ws_seq_of(d->seq0, d->next) && s->wire_len == s->len &&

@@ -113,47 +113,61 @@ struct ws_tcp *ws_tcp_init(void *mem, const struct ws_tcp_config *cfg, struct ws
 /* One direction's state; all zero is a fresh one. The layout is private to lib/tcp. Positions are
  * 64-bit and internal (lib/tcp/seq.h); base is that of stream offset 0. */
 struct ws_tcp_dir {
+    /* hot: what an in-order segment touches of its direction or of its peer's */
     uint64_t next;  /* next byte to deliver; while a midstream direction waits: lowest seen */
-    uint64_t base;  /* stream offset 0 */
     uint64_t top;   /* highest seen + 1 */
-    uint64_t fin;   /* the FIN, when known: the end of the stream */
     uint64_t acked; /* highest position the peer acknowledged */
-    int64_t hold_until_ns; /* packet time that ends the midstream wait */
-    uint32_t seq0;         /* anchor between sequence numbers and positions */
-    uint32_t root, head;   /* held segments: treap and list (held.h) */
-    uint32_t held_nodes, held_bytes;
-    uint32_t window;  /* last advertised, scaled */
-    uint32_t far_seq; /* where the last refused far segment ended; with a FIN: where another FIN is */
-    uint32_t ack_raw; /* the peer's last ACK number while there is no anchor */
-    uint64_t gap_bytes;
-    uint32_t gaps;
+    uint32_t seq0;  /* anchor between sequence numbers and positions */
+    uint32_t head;  /* held segments: list (held.h) */
+    uint32_t window; /* last advertised, scaled */
     uint16_t flags;
     uint8_t wscale; /* of its SYN: shift + 1, 0 none */
     uint8_t far_count;
-};
-static_assert(sizeof(struct ws_tcp_dir) == 96, "one and a half cache lines");
 
-/* A connection: zero it to start afresh. */
+    uint64_t base; /* stream offset 0 */
+    uint64_t fin;  /* the FIN, when known: the end of the stream */
+    uint32_t root; /* held segments: treap */
+    uint32_t held_nodes, held_bytes;
+    uint32_t far_seq; /* where the last refused far segment ended; with a FIN: where another FIN is */
+    uint32_t ack_raw; /* the peer's last ACK number while there is no anchor */
+    uint32_t gaps;
+};
+#define WS_TCP_DIR_HOT 40u /* bytes of the hot part */
+static_assert(sizeof(struct ws_tcp_dir) == 80, "the hot parts of a connection share two lines");
+static_assert(offsetof(struct ws_tcp_dir, base) == WS_TCP_DIR_HOT, "hot part first");
+
+/* A connection: zero it to start afresh. The straight path touches two cache lines of one that begins on a line:
+ *
+ *   0      8            48            64      88            128
+ *   |shared|dir[0] hot  |dir[0] cold  |       |dir[1] hot   |dir[1] cold ...
+ */
 struct ws_tcp_conn {
+    uint8_t state;           /* enum ws_tcp_state */
+    uint8_t candidate_state; /* what candidate is; 0: none */
+    uint8_t early; /* no part of lib/tcp: the caller's count of packets before it takes the connection for an
+                      established one */
+    uint8_t orig;   /* direction of the originator once known */
+    uint8_t events; /* bit per enum ws_tcp_event that occurred */
+    uint8_t closed; /* ws_tcp_close() was called */
+    uint16_t history_seen; /* bit per letter and direction */
     struct ws_tcp_dir dir[2];
+
+    int64_t hold_until_ns[2]; /* by direction: packet time that ends the midstream wait */
+    uint64_t gap_bytes[2];
     /* A SYN on an open tuple that may turn out to be a new connection (6a.8). */
     struct {
         uint64_t ordinal, frame_bytes;
         int64_t ts_ns;
         uint32_t isn, ack, packets;
-        uint8_t dir, state, wscale;
-        uint8_t early; /* not the candidate's, and no part of lib/tcp: the caller's count of packets
-                          before it takes the connection for an established one */
+        uint8_t dir, wscale;
     } candidate;
-    uint8_t state; /* enum ws_tcp_state */
-    uint8_t history_len;
-    char history[22];      /* Zeek's letters: originator upper case (set by orig) */
-    uint32_t history_seen; /* bit per letter and direction */
-    uint8_t orig;          /* direction of the originator once known */
     uint8_t orig_known;
-    uint8_t events; /* bit per enum ws_tcp_event that occurred */
-    uint8_t closed; /* ws_tcp_close() was called */
+    uint8_t history_len;
+    char history[22]; /* Zeek's letters: originator upper case (set by orig) */
 };
+#define WS_TCP_CONN_HOT (2 * WS_CACHE_LINE) /* bytes from its start */
+static_assert(offsetof(struct ws_tcp_conn, dir) + sizeof(struct ws_tcp_dir) + WS_TCP_DIR_HOT == WS_TCP_CONN_HOT,
+              "hot parts end with the second line");
 
 /* State of the connection as the observer knows it. */
 enum ws_tcp_state {
@@ -178,7 +192,7 @@ enum ws_tcp_verdict {
 
 /* What ws_tcp_push() would say to this segment, without taking it: so that the caller can end the old flow and begin
  * the new one before anything is delivered. Pure. A segment without SYN on a connection without a candidate
- * (candidate.state 0) is always TAKEN. */
+ * (candidate_state 0) is always TAKEN. */
 enum ws_tcp_verdict ws_tcp_verdict(const struct ws_tcp_conn *c, unsigned dir,
                                    const struct ws_tcp_segment *seg);
 

@@ -133,7 +133,8 @@ int first_pass_run(struct first_pass *fp, const struct options *o)
     all.port.n = all.host.n = all.tuple.n = all.community_id.n = all.not_port.n = 0;
     all.after = all.before = NULL;
     all.stats = false;
-    all.stats_json = NULL;
+    all.stats_json = all.stats_interval_json = NULL;
+    all.stats_interval = 0;
     all.json = all.csv = false;
     all.out = all.chart = NULL;
     all.ssids = false;

@@ -49,7 +49,8 @@ struct options {
     bool stats, quiet, overwrite, json, help, verbose, hugepages;
     const char *user, *chroot, *eal;
     bool many_files_hint;      /* say so when a directory gets very many files, though quiet */
-    const char *stats_json;
+    const char *stats_json, *stats_interval_json;
+    int64_t stats_interval; /* 0: not asked for */
 
     /* listing */
     uint64_t top, packets_min;

@@ -166,7 +166,8 @@ static int check_shared(const struct run *r, const char *pcap, const char *flows
 {
     const struct options *o = r->o;
     const char *stats = o->stats_json && strcmp(o->stats_json, "-") != 0 ? o->stats_json : NULL;
-    const char *const path[] = {pcap, flows, o->rest, o->report, o->chart, stats};
+    const char *lines = o->stats_interval_json && strcmp(o->stats_interval_json, "-") != 0 ? o->stats_interval_json : NULL;
+    const char *const path[] = {pcap, flows, o->rest, o->report, o->chart, stats, lines};
     struct stat st;
     for (size_t i = 0; i < WS_ARRAY_SIZE(path); i++)
         for (size_t k = 0; k < i; k++) {

@@ -77,6 +77,11 @@ void progress_update(struct progress *p, struct ws_engine *e)
     p->last_bytes = bytes;
 }
 
+void progress_print(struct progress *p, const char *line)
+{
+    fprintf(stderr, "%s%s\n", p->shown ? "\r\033[K" : "", line);
+}
+
 void progress_end(struct progress *p)
 {
     if (p->shown)

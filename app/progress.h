@@ -18,6 +18,9 @@ void progress_init(struct progress *p, bool quiet);
 /* Redraws at most four times a second. */
 void progress_update(struct progress *p, struct ws_engine *e);
 
+/* Prints a line of its own above. */
+void progress_print(struct progress *p, const char *line);
+
 /* Removes the line. */
 void progress_end(struct progress *p);
 

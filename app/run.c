@@ -18,6 +18,7 @@
 #include "app/plan.h"
 #include "app/post.h"
 #include "app/progress.h"
+#include "app/stats.h"
 #include "base/log.h"
 #include "engine/ledger.h"
 #include "post/post.h"
@@ -87,22 +88,34 @@ int run_init(struct run *r, const struct options *o, enum command cmd, const cha
     return plan_engine(&r->ec, o, cmd);
 }
 
-/* Before any output is made and any packet read: a place that cannot be written is known at once. */
-static int open_stats(struct run *r)
+/* A file for machines; that of -U's user. 0 or exit code. */
+static int open_for_user(const struct run *r, const char *path, FILE **f)
 {
-    const char *path = r->o->stats_json;
-    if (!path || r->stats_json || strcmp(path, "-") == 0)
-        return 0;
-    r->stats_json = fopen(path, "we");
-    if (!r->stats_json) {
+    *f = fopen(path, "we");
+    if (!*f) {
         fprintf(stderr, "wirespool: %s: %s\n", path, strerror(errno));
         return 3;
     }
     struct stat st;
-    if (r->user && fstat(fileno(r->stats_json), &st) == 0 && S_ISREG(st.st_mode) &&
-        fchown(fileno(r->stats_json), r->user->pw_uid, r->user->pw_gid) < 0 && errno != EPERM)
+    if (r->user && fstat(fileno(*f), &st) == 0 && S_ISREG(st.st_mode) &&
+        fchown(fileno(*f), r->user->pw_uid, r->user->pw_gid) < 0 && errno != EPERM)
         fprintf(stderr, "wirespool: -U: cannot give %s to that user: %s\n", path, strerror(errno));
     return 0;
+}
+
+/* Before any output is made and any packet read: a place that cannot be written is known at once. */
+static int open_stats(struct run *r)
+{
+    const char *path = r->o->stats_json, *lines = r->o->stats_interval_json;
+    FILE *f = NULL;
+    int code = 0;
+    if (path && !r->stats_json && strcmp(path, "-") != 0)
+        code = open_for_user(r, path, &r->stats_json);
+    if (code || r->interval || (!lines && !r->o->stats_interval))
+        return code;
+    if (lines && strcmp(lines, "-") != 0 && (code = open_for_user(r, lines, &f)))
+        return code;
+    return interval_stats_create(&r->interval, r, f);
 }
 
 /* Gives up root for good. Files that are opened later are this user's. */
@@ -217,6 +230,8 @@ static void watch(struct run *r, struct progress *progress, int64_t start)
             r->on_progress(r, false);
         else
             progress_update(progress, r->engine);
+        if (r->interval)
+            interval_stats_tick(r->interval, progress, false);
         leave_if_stuck(r, &aborted_ns);
         if (r->o->duration && steady_ns() - start >= r->o->duration)
             ws_engine_stop(r->engine);
@@ -270,6 +285,8 @@ int run_execute(struct run *r)
         ws_engine_stop(r->engine);
     progress_init(&progress, r->o->quiet); /* threads that log use it */
     code = post_start(r);
+    if (r->interval)
+        interval_stats_begin(r->interval);
     int64_t start = steady_ns(); /* before the engine, which may be done at once */
     if (!code && ws_engine_start(r->engine, err, sizeof(err)) < 0) {
         fprintf(stderr, "wirespool: %s\n", err);
@@ -280,6 +297,8 @@ int run_execute(struct run *r)
     ws_engine_join(r->engine);
     atomic_store(&signalled_engine, NULL);
     stop_ports(r);
+    if (r->interval && !code)
+        interval_stats_tick(r->interval, &progress, true);
     ws_engine_counters(r->engine, &r->sum);
     post_finish(r);
     atomic_store(&signalled_post, NULL);
@@ -377,6 +396,8 @@ int run_verdict(struct run *r)
         say_losses(r);
         code = WS_MAX(code, 1);
     }
+    if (r->interval && interval_stats_failed(r->interval))
+        code = WS_MAX(code, 1);
     if (r->report_failed)
         code = WS_MAX(code, 1);
     if (outputs_all_failed(&r->out))
@@ -445,6 +466,7 @@ void run_fini(struct run *r)
     plan_free(&r->ec);
     if (r->stats_json)
         fclose(r->stats_json);
+    interval_stats_destroy(r->interval);
     free(r->paths);
     remove_scratch(r);
 }

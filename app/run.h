@@ -14,6 +14,7 @@
 
 struct ws_port;
 struct ws_post;
+struct interval_stats;
 
 struct run {
     const struct options *o;
@@ -26,6 +27,7 @@ struct run {
     char *command_line;   /* for its report */
     struct passwd *user;  /* of -U; static storage of the C library; NULL: nobody */
     FILE *stats_json;     /* open from before the outputs are made */
+    struct interval_stats *interval; /* --stats-interval, or NULL */
     bool report_failed;
     struct ws_port *port[DEVICES_MAX];
     unsigned n_port;

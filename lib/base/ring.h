@@ -90,4 +90,13 @@ static inline uint64_t ws_ring_released(struct ws_ring *r)
     return atomic_load_explicit(&r->head, memory_order_acquire);
 }
 
+/* Any thread: elements that wait now, about: the two ends move meanwhile. For gauges. */
+static inline uint64_t ws_ring_used(const struct ws_ring *r)
+{
+    struct ws_ring *ring = (struct ws_ring *)(uintptr_t)r;
+    uint64_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
+    uint64_t n = atomic_load_explicit(&ring->tail, memory_order_acquire) - head;
+    return n > ring->mask ? ring->mask + 1 : n;
+}
+
 #endif

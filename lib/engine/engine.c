@@ -32,12 +32,14 @@ struct worker {
     unsigned n_sink;
     struct ws_flow_ids ids;
     _Atomic uint32_t flows_now;
+    _Atomic uint64_t frag_now; /* bytes that its receive stage's fragments hold */
     struct ws_counters counters;
 };
 
 struct receiver {
     struct ws_engine *engine;
     struct ws_receive *receive;
+    _Atomic uint64_t frag_now;
     struct ws_counters counters;
 };
 
@@ -52,6 +54,7 @@ struct ws_engine {
     struct receiver receiver[WS_RECEIVERS_MAX];
     struct writer_arg writer_arg[WS_WRITERS_MAX];
     struct ws_packet_budget budget;
+    uint64_t frag_bytes_max; /* of all receive stages */
     _Atomic int stop;      /* 0 run, 1 stop receiving, 2 abort */
     _Atomic unsigned workers_left, writers_left, receivers_left;
     unsigned launched;     /* threads that run, for the join */
@@ -151,6 +154,14 @@ static int64_t last_clock_ns(const struct worker *w)
     return now_ns;
 }
 
+/* What other threads may know of a receive stage's fragments. */
+static void note_fragments(_Atomic uint64_t *now, const struct ws_receive *r)
+{
+    uint64_t max;
+    if (r)
+        atomic_store_explicit(now, ws_receive_frag_bytes(r, &max), memory_order_relaxed);
+}
+
 static int worker_main(void *arg)
 {
     struct worker *w = arg;
@@ -166,6 +177,7 @@ static int worker_main(void *arg)
             ws_flow_stage_tick(w->flows, watermark(w), steady_ns(), false);
             atomic_store_explicit(&w->flows_now, ws_flow_stage_flows(w->flows),
                                   memory_order_relaxed);
+            note_fragments(&w->frag_now, w->receive);
         }
         if (received + drained) {
             ws_backoff_reset(&backoff);
@@ -191,6 +203,8 @@ static int receiver_main(void *arg)
         unsigned n = ws_receive_poll(r->receive);
         if (n == 0 || round % TICK_BURSTS == 0)
             tick_announcer(r, ws_receive_published(r->receive));
+        if (n == 0 || round % TICK_BURSTS == 0)
+            note_fragments(&r->frag_now, r->receive);
         if (n)
             ws_backoff_reset(&backoff);
         else
@@ -342,6 +356,9 @@ static int build_receive(struct ws_engine *e, unsigned thread, struct ws_counter
         return fail(err, err_len, -ENOMEM, "receive stage");
     }
     *out = ws_receive_init(mem, &rc);
+    uint64_t frag_max;
+    ws_receive_frag_bytes(*out, &frag_max);
+    e->frag_bytes_max += frag_max;
     return 0;
 }
 
@@ -541,13 +558,26 @@ void ws_engine_gauges(struct ws_engine *e, struct ws_engine_gauges *g)
     bool ended = ws_engine_done(e);
     memset(g, 0, sizeof(*g));
     g->clock_ns = INT64_MIN;
+    g->frag_bytes_max = e->frag_bytes_max;
     for (unsigned w = 0; w < e->cfg.workers; w++) {
         g->flows += atomic_load_explicit(&e->worker[w].flows_now, memory_order_relaxed);
         g->flows_max += e->cfg.flow.flows_max;
+        g->held_bytes += ws_count_get(&e->worker[w].counters, WS_C_PAYLOAD_HELD);
+        g->held_bytes_max += e->cfg.tcp.bytes_max;
+        g->frag_bytes += atomic_load_explicit(&e->worker[w].frag_now, memory_order_relaxed);
+        for (unsigned i = 0; i < e->worker[w].n_in; i++) {
+            const struct ws_ring *ring = &e->worker[w].in[i].link->ring;
+            uint64_t used = ws_ring_used(ring);
+            g->steer_used += used;
+            g->steer_slots += ring->mask + 1;
+            g->steer_fullest = WS_MAX(g->steer_fullest, (double)used / (double)(ring->mask + 1));
+        }
         receive_gauges(e->worker[w].receive, ended, g);
     }
-    for (unsigned r = 0; r < e->cfg.receivers; r++)
+    for (unsigned r = 0; r < e->cfg.receivers; r++) {
         receive_gauges(e->receiver[r].receive, ended, g);
+        g->frag_bytes += atomic_load_explicit(&e->receiver[r].frag_now, memory_order_relaxed);
+    }
     g->stopping = atomic_load(&e->stop) != 0;
     g->aborted = atomic_load(&e->stop) == 2;
 }

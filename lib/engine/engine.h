@@ -116,6 +116,10 @@ const struct ws_counters *ws_engine_thread_counters(struct ws_engine *e, unsigne
 struct ws_engine_gauges {
     uint64_t bytes_total, bytes_done; /* of file sources; total 0 = unknown */
     uint64_t flows, flows_max;
+    uint64_t held_bytes, held_bytes_max; /* out of order, of all workers' pools */
+    uint64_t frag_bytes, frag_bytes_max; /* fragments, of all receive stages' pools */
+    uint64_t steer_used, steer_slots;    /* descriptors in all steering rings; 0 slots = there is none */
+    double steer_fullest;                /* 0..1 */
     int64_t clock_ns; /* packet time, INT64_MIN before the first packet */
     uint64_t filter_unsupported; /* packets of a link type that the filter expression has no meaning on (after the end) */
     bool stopping, aborted, source_damaged;

@@ -551,6 +551,11 @@ void ws_receive_set_link(struct ws_receive *r, unsigned worker, struct ws_steer_
     r->steering = true;
 }
 
+uint64_t ws_receive_frag_bytes(const struct ws_receive *r, uint64_t *max)
+{
+    return ws_frag_held_bytes(r->frag, max);
+}
+
 uint64_t ws_receive_filter_unsupported(const struct ws_receive *r)
 {
     return r->cfg.filter ? ws_filter_unsupported(r->cfg.filter) : 0;

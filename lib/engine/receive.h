@@ -79,6 +79,9 @@ int64_t ws_receive_progress_ns(struct ws_receive *r);
 /* Packets that the filter could not judge because of their link type; after the end. */
 uint64_t ws_receive_filter_unsupported(const struct ws_receive *r);
 
+/* Bytes that fragments hold, and the pool's size (owner's thread), for gauges. */
+uint64_t ws_receive_frag_bytes(const struct ws_receive *r, uint64_t *max);
+
 /* Releases what init took (filter). Sources stay the engine's. */
 void ws_receive_fini(struct ws_receive *r);
 

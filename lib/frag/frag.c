@@ -650,3 +650,9 @@ void ws_frag_flush(struct ws_frag *f)
     while (f->active.oldest != WS_FRAG_NONE)
         give_up(f, f->active.oldest, WS_C_FRAG_TIMEOUT);
 }
+
+uint64_t ws_frag_held_bytes(const struct ws_frag *f, uint64_t *max)
+{
+    *max = (uint64_t)f->chunks.items * WS_FRAG_CHUNK;
+    return (uint64_t)f->chunks.used * WS_FRAG_CHUNK;
+}

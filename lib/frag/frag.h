@@ -69,4 +69,7 @@ void ws_frag_expire(struct ws_frag *f, int64_t now_ns, unsigned budget);
 /* Gives up everything (end of input). */
 void ws_frag_flush(struct ws_frag *f);
 
+/* Bytes of the pool that are taken now; *max: of the whole pool. For gauges, the owner's thread. */
+uint64_t ws_frag_held_bytes(const struct ws_frag *f, uint64_t *max);
+
 #endif

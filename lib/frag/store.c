@@ -19,6 +19,7 @@ uint32_t ws_frag_pool_get(struct ws_frag_pool *pool)
         memcpy(&pool->free, ws_frag_pool_at(pool, item), sizeof(pool->free));
     else if (pool->fresh < pool->items)
         item = pool->fresh++;
+    pool->used += item != WS_FRAG_NONE;
     return item;
 }
 
@@ -26,6 +27,7 @@ void ws_frag_pool_put(struct ws_frag_pool *pool, uint32_t item)
 {
     memcpy(ws_frag_pool_at(pool, item), &pool->free, sizeof(pool->free));
     pool->free = item;
+    pool->used--;
 }
 
 void ws_frag_bytes_init(struct ws_frag_bytes *b)

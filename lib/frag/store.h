@@ -32,6 +32,7 @@ struct ws_frag_pool {
     uint32_t items;
     uint32_t fresh; /* items from here on have never been used */
     uint32_t free;  /* first free item; its first 4 bytes name the next */
+    uint32_t used;  /* items that are taken now */
 };
 
 void ws_frag_pool_init(struct ws_frag_pool *pool, void *base, uint32_t item_bytes, uint32_t items);

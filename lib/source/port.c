@@ -657,6 +657,11 @@ void ws_port_close(struct ws_port *p)
     free(p);
 }
 
+uint32_t ws_port_mbufs_used(const struct ws_port *p)
+{
+    return rte_mempool_in_use_count(p->pool);
+}
+
 bool ws_port_rss_seen(const struct ws_port *p)
 {
     for (uint16_t i = 0; i < p->info.queues; i++)

@@ -45,6 +45,10 @@ int ws_port_start(struct ws_port *p, char *err, size_t err_len);
 void ws_port_stop(struct ws_port *p);
 void ws_port_close(struct ws_port *p);
 
+/* Packet buffers that are in use now, of ws_port_info.mbufs: those that the device may fill count as free only while they
+ * lie in the pool. For gauges; any thread. */
+uint32_t ws_port_mbufs_used(const struct ws_port *p);
+
 /* True once a packet of any queue carried the device's RSS hash: net_null, for one, offers RSS and
  * hashes nothing. Any thread. */
 bool ws_port_rss_seen(const struct ws_port *p);

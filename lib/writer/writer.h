@@ -111,6 +111,20 @@ int ws_writer_add_output(struct ws_writer *w, const struct ws_output_config *cfg
 /* The channel of a worker (0..channels). Borrowed; used by that worker's thread only. */
 struct ws_channel *ws_output_channel(struct ws_output *o, unsigned worker);
 
+/* How full an output is. Counts of blocks over all of its channels; taken and given back count up from 0, so that two
+ * looks tell the rates at which workers fill and the disk drains. A block that a worker has in hand is taken. */
+struct ws_output_gauges {
+    const char *path;             /* borrowed; "-" = standard output */
+    uint64_t blocks, blocks_free; /* least_free: of the channel that has the fewest */
+    uint64_t least_free, blocks_each;
+    uint64_t taken, given_back;
+    uint32_t block_bytes;
+    bool may_wait, suspended;
+};
+
+/* Any thread. */
+void ws_output_gauges(const struct ws_output *o, struct ws_output_gauges *g);
+
 /* Gives an output's open file to another owner, before the start of a run that gives up root. A tree's files are
  * opened later, as that user; standard output and devices stay as they are. 0 or -errno. */
 int ws_output_chown(struct ws_output *o, uid_t uid, gid_t gid);

@@ -113,6 +113,7 @@ const struct ws_opt options_table[] = {
     {"overwrite", 0, WS_OPT_FLAG, NULL, CMD_ALL | CMD_REPAIR, AT(overwrite), "replace existing output (default: refuse)"},
     {"fsync", 0, WS_OPT_STRING, "WHEN", FILE_OUT, AT(fsync), "none, close, or a number of seconds (default none)"},
     {"open-files", 0, WS_OPT_U64, "N", FILE_OUT, AT(open_files), "files open at once (default: what the system allows)"},
+    {"direct", 0, WS_OPT_CHOICE, "auto|on|off", CMD_LIVE, AT(direct), "--pcap: past the page cache (auto: live devices, where the file system can)"},
     {"backend", 0, WS_OPT_CHOICE, "auto|uring|plain", FILE_OUT, AT(backend), "how files are written"},
     GROUP("Stream files as segments come, and beside them"),
     {"order", 0, WS_OPT_CHOICE, "stream|arrival", STREAM_OUT, AT(order),

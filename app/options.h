@@ -74,6 +74,7 @@ struct options {
     const char *metadata_dir;
     uint64_t snaplen, holes_max, open_files, block_bytes, blocks;
     int backend;
+    int direct; /* 0 auto, 1 on, 2 off */
 
     /* stream files in arrival order, and how they are written */
     int order; /* enum stream_order; -1 = not given: files stream, console arrival */

@@ -289,6 +289,12 @@ static int add_output(struct run *r, const struct ws_output_config *oc, struct w
     return 0;
 }
 
+/* Packets of a live device stream to the disk and are not read soon: the page cache would cost a copy and memory. */
+static bool wants_direct(const struct run *r, const struct ws_output_config *oc)
+{
+    return r->o->direct == 0 ? r->ec.live && r->cmd == CMD_CAPTURE && !oc->may_wait : r->o->direct == 1;
+}
+
 int outputs_add(struct run *r, struct ws_output_config *oc, struct ws_output **out)
 {
     common_config(r, oc);
@@ -341,6 +347,7 @@ static int prepare_merged_pcap(struct run *r, const char *path)
         return 3;
     }
     common_config(r, &oc);
+    oc.direct = wants_direct(r, &oc) && !r->ec.receivers && oc.channels == 1;
     /* The reader's own channel describes interfaces that turn up while reading. */
     if (r->out.pcapng && r->ec.receivers)
         oc.channels++;
@@ -373,6 +380,7 @@ static int prepare_rotating_pcap(struct run *r, const char *path)
         snprintf(r->out.pcap_dir, sizeof(r->out.pcap_dir), "/");
     snprintf(r->out.pcap_stem, sizeof(r->out.pcap_stem), "%.*s", (int)stem_len, base);
     common_config(r, &oc);
+    oc.direct = wants_direct(r, &oc);
     return add_output(r, &oc, &r->out.pcap);
 }
 

@@ -140,6 +140,7 @@
     X(BEACONS_BAD_FCS, "beacons_bad_fcs", "frames", "beacons and probe responses with a wrong check sequence (--ssids)") \
     X(SSIDS_FULL, "ssids_full", "frames", "beacons and probe responses of networks beyond the table of --ssids") \
     X(WRITE_BYTES, "write_bytes", "bytes", "bytes that reached files")                             \
+    X(WRITE_DIRECT, "write_direct_bytes", "bytes", "of those, bytes that went past the page cache")    \
     X(WRITE_CALLS, "write_calls", "calls", "write system calls or submissions")                    \
     X(WRITE_ERRORS, "write_errors", "errors", "failed opens, writes, closes and renames")          \
     X(WRITE_LOST_BYTES, "write_lost_bytes", "bytes", "bytes lost because an output failed")        \

@@ -37,6 +37,8 @@ int ws_channel_init(struct ws_channel *ch, struct ws_output *out, void *mem)
         .blocks = out->cfg.blocks,
         .may_wait = out->cfg.may_wait,
         .merge = out->cfg.kind == WS_OUTPUT_MERGED && out->cfg.channels > 1,
+        .direct = out->cfg.direct,
+        .record_off = out->cfg.header_len,
         .flush_ns = out->cfg.flush_ns,
         .abort = &out->w->abort,
     };
@@ -173,9 +175,18 @@ static bool block_take(struct ws_channel *ch, uint32_t reserve, uint64_t order)
     return true;
 }
 
+/* What payload and operations may take yet; room for laying the next payload is kept. */
 static size_t room(const struct ws_channel *ch)
 {
-    return ch->cur ? ch->op_low - ch->pos : 0;
+    uint32_t used = ch->direct ? ch->pos + WS_DIRECT_SLACK : ch->pos;
+    return ch->cur && ch->op_low > used ? ch->op_low - used : 0;
+}
+
+/* Lays the next payload, which goes to off in its file, for a direct write (direct.h). */
+static void lay(struct ws_channel *ch, uint64_t off)
+{
+    if (ch->direct)
+        ch->pos = (uint32_t)(ws_align_up(ch->pos, WS_DIRECT_ALIGN) + off % WS_DIRECT_ALIGN);
 }
 
 /* Makes room for bytes and an operation in cur. order: as above; close: may take the reserve. */
@@ -253,6 +264,7 @@ static struct ws_op *extent(struct ws_channel *ch, uint64_t id, uint64_t off)
     struct ws_op *op = ch->last;
     if (op && op->kind == WS_OP_DATA && op->id == id && op->off + op->len == off)
         return op;
+    lay(ch, off);
     return op_new(ch, WS_OP_DATA, id, off, 0);
 }
 
@@ -261,7 +273,8 @@ static int write_split(struct ws_channel *ch, uint64_t id, uint64_t off,
                        const struct ws_bytes *piece, unsigned n, size_t len)
 {
     if (!ch->may_wait) {
-        size_t body = ch->block_bytes - sizeof(struct ws_block) - sizeof(struct ws_op);
+        size_t body = ch->block_bytes - sizeof(struct ws_block) - sizeof(struct ws_op) -
+                      (ch->direct ? WS_DIRECT_SLACK : 0);
         size_t here = room(ch) > sizeof(struct ws_op) ? room(ch) - sizeof(struct ws_op) : 0;
         size_t need = len <= here ? 0 : (len - here + body - 1) / body;
         if (need > ch->blocks || ws_ring_count(&ch->free, need + ch->reserve) < need + ch->reserve)
@@ -336,6 +349,8 @@ static int put_record(struct ws_channel *ch, uint64_t order, const struct ws_byt
         op->off = order;
         op->aux++;
     } else {
+        if (!op)
+            lay(ch, ch->record_off + atomic_load_explicit(&ch->record_shift, memory_order_relaxed));
         op = op_new(ch, vital ? WS_OP_VITAL : WS_OP_RECORDS, order, order, 0);
         op->aux = !vital;
         if (ch->cur->first_order == UINT64_MAX)
@@ -343,6 +358,7 @@ static int put_record(struct ws_channel *ch, uint64_t order, const struct ws_byt
     }
     copy_pieces(ch, piece, n);
     op->len += (uint32_t)len;
+    ch->record_off += len;
     ch->order_last = order;
     return 0;
 }

@@ -13,6 +13,7 @@
 
 #include "base/ring.h"
 #include "writer/block.h"
+#include "writer/direct.h"
 #include "writer/idmap.h"
 #include "writer/path.h"
 #include "writer/writer.h"
@@ -55,6 +56,7 @@ struct ws_channel {
     uint64_t next_id;
     uint64_t order_last;
     uint64_t bound_set; /* what bound holds */
+    uint64_t record_off; /* MERGED: in the file, of the next record of the only channel */
 
     /* constant */
     WS_CACHE_ALIGNED struct ws_output *out;
@@ -65,6 +67,7 @@ struct ws_channel {
     uint32_t reserve; /* blocks that only closes may take */
     bool may_wait;
     bool merge; /* MERGED with several channels: keeps orders apart */
+    bool direct; /* payload is laid for direct writes */
     int64_t flush_ns;
     const _Atomic bool *abort;
     struct ws_channel *sibling; /* ring of the channels of the same worker in all outputs */
@@ -77,6 +80,7 @@ struct ws_channel {
     /* writer -> worker */
     WS_CACHE_ALIGNED _Atomic bool
         want;            /* the merge waits for this channel: hand over what is there */
+    _Atomic uint64_t record_shift; /* what was lost (or came again) moved record_off by; modulo 2^64 */
     struct ws_ring free; /* producer: writer, consumer: worker */
 
     /* writer */
@@ -86,6 +90,7 @@ struct ws_channel {
     uint32_t held, unflushed;
     bool ended; /* finished, and all blocks were taken */
     uint64_t bound_read;
+    uint64_t record_taken; /* where the file would end, had nothing been lost */
     struct ws_wblock *merge_block; /* MERGED: where the cursor is; NULL = nothing queued */
     struct ws_idmap files;
 };
@@ -98,6 +103,7 @@ struct ws_wfile {
     uint64_t pend_bytes;
     uint32_t pend_first, pend_last; /* operations: offset in ch->mem / 32; 0 = none */
     uint64_t end;                   /* highest byte written */
+    struct ws_direct *direct;       /* NULL: through the page cache */
     uint64_t lost;
     uint64_t id;
     bool inflight; /* a write is; never two */
@@ -126,6 +132,9 @@ struct ws_io_req {
     int fd;
     bool stream; /* no offset: write at the position */
     bool again;  /* a stream that would block: try later */
+    bool past_cache;          /* direct.c: it goes by O_DIRECT, and */
+    struct ws_direct *direct; /* off and bytes count lead bytes more and rest fewer than were put in; NULL = as they are */
+    size_t lead, rest;
     uint64_t off;
     size_t bytes, done;
     size_t fill; /* of bytes: zeros of small holes (tree.c), with blk NULL */
@@ -167,6 +176,7 @@ struct ws_output {
     char *part_path;
     uint64_t off;
     unsigned in_flight;
+    struct ws_direct *direct; /* NULL: through the page cache */
     struct ws_io_req *req; /* the next write, while it is built */
     /* Vital records that are not on disk: the first vital_owed bytes were lost with a write, the rest is in req. */
     uint8_t *vital;

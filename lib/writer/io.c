@@ -60,15 +60,17 @@ static ssize_t fault_write(struct ws_writer *w, struct ws_io_req *r)
                                      .tv_nsec = f->stall_ns % 1000000000},
                   NULL);
     }
+    /* A cut write past the cache ends between blocks of the disk, as a real one does. */
+    size_t unit = r->past_cache ? WS_DIRECT_ALIGN : 1;
     bool broken = f->error && (!f->recover_after || w->fault_failures < f->recover_after);
-    if (broken && w->fault_bytes >= f->byte_budget) {
+    if (broken && w->fault_bytes + unit > f->byte_budget) {
         w->fault_failures++;
         return -f->error;
     }
     if (broken && f->byte_budget - w->fault_bytes < max)
-        max = (size_t)(f->byte_budget - w->fault_bytes);
-    if (f->short_every && ++w->fault_writes % f->short_every == 0 && max > 1)
-        max /= 2;
+        max = (size_t)(f->byte_budget - w->fault_bytes) / unit * unit;
+    if (f->short_every && ++w->fault_writes % f->short_every == 0 && max > unit)
+        max = max / 2 / unit * unit;
     ssize_t rc = fault_cut_write(w, r, max);
     if (rc > 0)
         w->fault_bytes += (uint64_t)rc;
@@ -110,6 +112,7 @@ struct ws_io_req *ws_io_get(struct ws_writer *w)
     struct ws_io_req *r = w->req_free;
     w->req_free = r->next_free;
     r->file = NULL;
+    r->direct = NULL;
     r->stream = false;
     r->again = false;
     r->bytes = r->done = r->fill = 0;

@@ -88,7 +88,7 @@ static bool take_runs(struct ws_output *o, struct ws_channel *ch, uint64_t limit
     for (struct ws_op *op; (op = head(ch)) != NULL && op->id <= limit;) {
         struct ws_wblock *b = ch->merge_block;
         struct ws_block *blk = ws_channel_block(ch, (uint32_t)(b - ch->block));
-        if (r->n == WS_IOV_MAX - 1 || r->bytes >= 4 * WS_FLUSH_BYTES) /* one for prepend_vital() */
+        if (r->n == WS_IOV_MAX - 1 || r->bytes >= (o->direct ? 2 * WS_DIRECT_FLUSH : 4 * WS_FLUSH_BYTES)) /* one for prepend_vital() */
             return false;
         if (r->n == 0)
             o->req_since_ns = b->since_ns;
@@ -97,6 +97,7 @@ static bool take_runs(struct ws_output *o, struct ws_channel *ch, uint64_t limit
             keep_vital(o, (uint8_t *)blk + op->pos, op->len);
         ws_io_add(r, (uint8_t *)blk + op->pos, op->len, b);
         r->records += op->aux;
+        ch->record_taken += op->len;
         b->cursor++;
     }
     return true;
@@ -204,7 +205,7 @@ static void cut_back(struct ws_output *o)
 {
     if (!o->regular)
         return;
-    o->cut = ftruncate(o->fd, (off_t)o->off) != 0;
+    o->cut = (o->direct && ws_direct_close(o->direct, o->fd) != 0) || ftruncate(o->fd, (off_t)o->off) != 0;
     if (o->stream && lseek(o->fd, (off_t)o->off, SEEK_SET) < 0)
         o->cut = true;
 }
@@ -216,6 +217,14 @@ static void write_failed(struct ws_output *o, int error)
     else if (!o->failed)
         ws_out_fail(o, "write", error);
     cut_back(o);
+}
+
+/* Tells the worker where its next block's records will stand after all that was lost. */
+static void tell_shift(struct ws_output *o)
+{
+    if (o->direct)
+        atomic_store_explicit(&o->channel->record_shift,
+                              o->off - o->cfg.header_len - o->channel->record_taken, memory_order_relaxed);
 }
 
 void ws_merged_complete(struct ws_writer *w, struct ws_io_req *r, int error)
@@ -235,6 +244,7 @@ void ws_merged_complete(struct ws_writer *w, struct ws_io_req *r, int error)
     ws_io_release(r);
     r->bytes = r->done = 0;
     r->records = 0;
+    tell_shift(o);
 }
 
 static void discard(struct ws_output *o)
@@ -246,6 +256,7 @@ static void discard(struct ws_output *o)
     r->bytes = r->done = 0;
     r->records = 0;
     r->again = false;
+    tell_shift(o);
 }
 
 static void submit(struct ws_output *o)
@@ -267,6 +278,12 @@ static void submit(struct ws_output *o)
     }
     if (!lock(o)) {
         discard(o);
+        return;
+    }
+    int rc = o->direct ? ws_direct_prepare(o->direct, r) : 0;
+    if (rc) {
+        o->in_flight = 1;
+        ws_io_complete(o->w, r, rc);
         return;
     }
     o->in_flight = 1;
@@ -389,6 +406,11 @@ int ws_merged_add(struct ws_output *o, char *err, size_t err_len)
     }
     if (!rc)
         rc = put_bytes(o, o->cfg.header, o->cfg.header_len);
+    if (!rc && o->cfg.direct && o->close_fd && o->regular && o->cfg.channels == 1 && ws_direct_possible(o->fd)) {
+        const uint8_t *head = o->cfg.header;
+        o->direct = ws_direct_create(o->off, head ? head + (o->off - o->off % WS_DIRECT_ALIGN) : NULL);
+        rc = o->direct ? 0 : -ENOMEM;
+    }
     if (rc)
         snprintf(err, err_len, "%s: cannot write: %s", o->path, strerror(-rc));
     return rc;
@@ -420,6 +442,10 @@ static void finish(struct ws_output *o)
     o->retry_at_ns = w->now_ns; /* a last try */
     if (o->cut && !o->failed)
         cut_back(o);
+    if (o->direct && (rc = ws_direct_close(o->direct, o->fd)) != 0) {
+        end_error(o, "write", rc);
+        ws_out_lost(o, o->off % WS_DIRECT_ALIGN, 0);
+    }
     if (o->cfg.trailer && !o->failed && !o->cut) {
         uint8_t *buf = malloc(WS_TRAILER_MAX);
         size_t len = buf ? o->cfg.trailer(o->cfg.user, buf, WS_TRAILER_MAX) : 0;
@@ -467,7 +493,7 @@ unsigned ws_merged_poll(struct ws_output *o)
         if (!r->again && merge(o))
             work++;
         if (r->bytes == 0 ||
-            !(r->again || r->bytes >= WS_FLUSH_BYTES || r->n >= WS_IOV_MAX / 2 || pressed(o)))
+            !(r->again || r->bytes >= (o->direct ? WS_DIRECT_FLUSH : WS_FLUSH_BYTES) || r->n >= WS_IOV_MAX / 2 || pressed(o)))
             break;
         size_t done = r->done;
         submit(o);
@@ -491,6 +517,8 @@ void ws_merged_abort(struct ws_output *o)
         for (struct ws_op *op; (op = head(&o->channel[c])) != NULL;
              o->channel[c].merge_block->cursor++)
             ws_out_lost(o, op->len, op->aux);
+    if (o->direct)
+        (void)ws_direct_close(o->direct, o->fd); /* as far as it goes: what stays is a prefix */
     if (o->close_fd)
         close(o->fd);
     o->close_fd = false;
@@ -511,6 +539,7 @@ void ws_merged_fini(struct ws_output *o)
     if (o->dirfd >= 0)
         close(o->dirfd);
     free(o->part_path);
+    free(o->direct);
     free(o->vital);
     free(o->req);
 }

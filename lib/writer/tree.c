@@ -94,7 +94,11 @@ static void fd_close(struct ws_wfile *f)
     struct ws_writer *w = f->ch->out->w;
     lru_unlink(w, f);
     w->open_files--;
-    int fd = f->fd;
+    int fd = f->fd, rc = f->direct ? ws_direct_close(f->direct, fd) : 0;
+    if (rc)
+        file_error(f, "write", rc);
+    if (f->direct)
+        ws_direct_reopened(f->direct);
     f->fd = -1;
     if (close(fd) != 0 && errno != EINTR)
         file_error(f, "close", -errno);
@@ -283,7 +287,7 @@ static void gather(struct ws_wfile *f, struct ws_io_req *r)
     while (f->pend_first) {
         struct ws_op *op = ws_op_at(ch, f->pend_first);
         if (r->n == WS_IOV_MAX ||
-            (op->off != r->off + r->bytes && !fill_hole(f, r, op->off)))
+            (op->off != r->off + r->bytes && (f->direct || !fill_hole(f, r, op->off))))
             break;
         struct ws_wblock *blk = ws_op_block(ch, op);
         void *data = (uint8_t *)ws_channel_block(ch, (uint32_t)(blk - ch->block)) + op->pos;
@@ -313,7 +317,14 @@ static void file_flush(struct ws_wfile *f)
         r->fd = f->fd;
         f->inflight = true;
         f->flush = true; /* until the list is seen to be empty */
-        ws_io_submit(w, r);
+        int rc = f->direct ? ws_direct_prepare(f->direct, r) : 0;
+        if (WS_LIKELY(!rc)) {
+            ws_io_submit(w, r);
+            continue;
+        }
+        ws_io_complete(w, r, rc);
+        if (w->uring) /* it has come back here already, and the file may be gone */
+            return;
     }
     if (!f->pend_first)
         f->flush = false;
@@ -323,7 +334,7 @@ void ws_tree_complete(struct ws_writer *w, struct ws_io_req *r, int error)
 {
     struct ws_wfile *f = r->file;
     struct ws_output *o = r->out;
-    const size_t lost = error ? unwritten(r) : 0;
+    const size_t lost = !error ? 0 : f->direct ? r->bytes - r->done : unwritten(r);
     f->inflight = false;
     f->end = WS_MAX(f->end, r->off + r->done);
     ws_count(&w->counters, WS_C_WRITE_BYTES, r->bytes - r->fill - lost);
@@ -355,6 +366,8 @@ void ws_tree_complete(struct ws_writer *w, struct ws_io_req *r, int error)
 static int set_size_and_time(struct ws_wfile *f)
 {
     int rc = 0;
+    if (f->direct && f->fd >= 0 && (rc = ws_direct_close(f->direct, f->fd)) != 0)
+        return rc;
     if (f->close_size != UINT64_MAX && f->close_size != f->end) {
         if (!file_open(f))
             return 0; /* said */
@@ -394,6 +407,13 @@ static int commit(struct ws_wfile *f)
     return 0;
 }
 
+static void file_free(struct ws_wfile *f)
+{
+    if (f)
+        free(f->direct);
+    free(f);
+}
+
 /* The end of a file that was not wanted: most often nothing has been written yet. */
 static void file_discard(struct ws_wfile *f)
 {
@@ -403,7 +423,7 @@ static void file_discard(struct ws_wfile *f)
     if (f->created && unlinkat(o->dirfd, disk_name(f, f->part), 0) != 0)
         file_error(f, "remove", -errno);
     o->files_live--;
-    free(f);
+    file_free(f);
 }
 
 static void file_finalise(struct ws_wfile *f)
@@ -434,7 +454,7 @@ static void file_finalise(struct ws_wfile *f)
     if (o->cfg.on_closed && !aborted)
         o->cfg.on_closed(o->cfg.user, disk_name(f, false), f->close_tag, f->error);
     o->files_live--;
-    free(f);
+    file_free(f);
 }
 
 /* Moves a closing file on: when nothing is pending or in flight, it ends (f is gone then). */
@@ -471,10 +491,12 @@ static void op_open(struct ws_channel *ch, const struct ws_op *op, const char *p
         memcpy(f->path, path, op->len);
         f->path[op->len] = '\0';
         parse_counter(f, op->off);
+        if (o->cfg.direct) /* without memory for it: through the page cache */
+            f->direct = ws_direct_create(0, NULL);
         rc = ws_idmap_put(&ch->files, op->id, f);
     }
     if (rc) {
-        free(f);
+        file_free(f);
         ws_out_file_error(o, NULL, "create", rc);
         return;
     }
@@ -498,7 +520,7 @@ static void op_data(struct ws_channel *ch, struct ws_wblock *b, struct ws_op *op
     }
     b->refs++;
     pending_append(f, op);
-    if (f->pend_bytes >= WS_FLUSH_BYTES)
+    if (f->pend_bytes >= (f->direct ? WS_DIRECT_FLUSH : WS_FLUSH_BYTES))
         file_flush(f);
 }
 
@@ -645,6 +667,7 @@ int ws_tree_add(struct ws_output *o, char *err, size_t err_len)
     }
     if (!rc && faccessat(o->dirfd, ".", W_OK | X_OK, AT_EACCESS) != 0)
         rc = -errno;
+    o->cfg.direct = o->cfg.direct && !rc && ws_direct_possible(o->dirfd);
     if (rc)
         snprintf(err, err_len, "%s: cannot write into this directory: %s", o->path, strerror(-rc));
     return rc;
@@ -658,7 +681,7 @@ void ws_tree_fini(struct ws_output *o)
             struct ws_wfile *f = m->entry[i].id ? m->entry[i].file : NULL;
             if (f && f->fd >= 0)
                 close(f->fd);
-            free(f);
+            file_free(f);
         }
     }
     if (o->dirfd >= 0)

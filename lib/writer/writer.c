@@ -460,6 +460,14 @@ const char *ws_writer_first_error(const struct ws_writer *w)
 
 void ws_io_complete(struct ws_writer *w, struct ws_io_req *r, int error)
 {
+    if (WS_UNLIKELY(error == -EINVAL && r->direct && r->past_cache)) {
+        ws_direct_refused(r->direct, r);
+        ws_io_submit(w, r);
+        return;
+    }
+    if (!error && r->past_cache)
+        ws_count(&w->counters, WS_C_WRITE_DIRECT, r->bytes);
+    ws_direct_end(r, error == 0);
     if (r->file)
         ws_tree_complete(w, r, error);
     else

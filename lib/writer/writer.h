@@ -71,6 +71,7 @@ struct ws_output_config {
     enum ws_output_kind kind;
     const char *path; /* directory or file; copied */
     enum ws_exists exists;
+    bool direct; /* files are written from front to end, each channel its own: past the page cache where that is possible (direct.h) */
     bool commit;          /* MERGED: write PATH.part and rename at the end */
     const char *lock;     /* MERGED: name of a POSIX semaphore, made when there is none, that the writer holds while it
                              writes; it waits for it, and so do the worker's other outputs of this writer. NULL = none */

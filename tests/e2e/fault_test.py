@@ -206,6 +206,16 @@ class Fault(e2e.Case):
             with open(where + "/flows.jsonl", encoding="ascii") as f:
                 self.assertEqual(len(f.readlines()), CONNECTIONS)
 
+    def test_replay_direct(self):
+        """The same past the page cache: what cannot be aligned after a failure goes through it."""
+        for _, c, where in self.replay("output=bad.pcap,bytes=1M,error=EIO,recover=2,retry=1ms", e2e.LOST, "--direct", "on"):
+            self.assertEqual(self.packet_count(where + "/bad.pcap"), c["out_packets"] - c["write_lost_packets"])
+            self.assertGreater(c["write_lost_packets"], 0)
+
+    def test_replay_direct_short(self):
+        for _, c, where in self.replay("output=bad.pcap,short=2", e2e.DONE, "--direct", "on"):
+            self.assertEqual(self.packet_count(where + "/bad.pcap"), c["rx_packets"])
+
     def test_replay_good_pcap_bad_streams(self):
         for result, c, where in self.replay("output=good,bytes=1M,error=ENOSPC,recover=2,retry=1ms", e2e.LOST, "--blocks",
                                             "4"):

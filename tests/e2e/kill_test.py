@@ -296,7 +296,7 @@ class Kill(Repair):
 
         def one(_):
             self.kill(took, "replay", self.input, "--pcap", self.path("o.pcap"), "--streams", self.path("s"), "--writers",
-                      str(self.random.choice((1, 2))))
+                      str(self.random.choice((1, 2))), "--direct", self.random.choice(("on", "off")))
             reached = self.check_capture(self.path("o.pcap"), pcap)
             self.check_streams(self.path("s"), streams)
             return reached

@@ -84,16 +84,20 @@ static inline const char *bed_path(const struct bed *b, const char *name)
     return buf[at];
 }
 
-static inline void bed_init(struct bed *b, const struct ws_writer_config *cfg)
+static inline void bed_init_at(struct bed *b, const struct ws_writer_config *cfg, const char *where)
 {
     memset(b, 0, sizeof(*b));
     bed_log[0] = '\0';
     ws_log_sink = bed_log_sink;
-    /* Memory rather than a disk that others keep busy. */
-    snprintf(b->dir, sizeof(b->dir), "%s/ws-writer-XXXXXX",
-             access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+    snprintf(b->dir, sizeof(b->dir), "%s/ws-writer-XXXXXX", where);
     assert_non_null(mkdtemp(b->dir));
     assert_int_equal(ws_writer_create(&b->w, cfg), 0);
+}
+
+static inline void bed_init(struct bed *b, const struct ws_writer_config *cfg)
+{
+    /* Memory rather than a disk that others keep busy. */
+    bed_init_at(b, cfg, access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
 }
 
 static inline struct ws_output *bed_add(struct bed *b, struct ws_output_config cfg)

@@ -3,6 +3,8 @@
  */
 #include "base/crc32c.h"
 
+#include "base/bytes.h"
+
 /* A CRC is linear: the entry of a byte is the sum of the entries of its bits. The entry of the top
  * bit is the polynomial; each lower bit is one more shift of it. */
 #define B(n, bit, entry) ((n) & (bit) ? (entry) : 0u)
@@ -23,4 +25,29 @@ bool ws_crc32c_has_hw(void)
 #else
     return false;
 #endif
+}
+
+#if WS_CRC32C_HW
+WS_CRC32C_TARGET static uint32_t crc_hw(uint32_t crc, const uint8_t *p, size_t len)
+{
+    for (; len >= 8; len -= 8, p += 8)
+        crc = ws_crc32c_u64_hw(crc, ws_load_le64(p));
+    for (; len; len--)
+        crc = __builtin_ia32_crc32qi(crc, *p++);
+    return crc;
+}
+#endif
+
+uint32_t ws_crc32c(uint32_t crc, const void *p, size_t len)
+{
+    const uint8_t *b = p;
+#if WS_CRC32C_HW
+    if (WS_LIKELY(__builtin_cpu_supports("sse4.2")))
+        return crc_hw(crc, b, len);
+#endif
+    for (; len >= 8; len -= 8, b += 8)
+        crc = ws_crc32c_u64_soft(crc, ws_load_le64(b));
+    for (; len; len--)
+        crc = crc >> 8 ^ ws_crc32c_table[(crc ^ *b++) & 0xff];
+    return crc;
 }

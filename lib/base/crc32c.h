@@ -37,6 +37,9 @@ WS_CRC32C_TARGET static inline uint32_t ws_crc32c_u64_hw(uint32_t crc, uint64_t 
 }
 #endif
 
+/* len bytes, by the better variant; the same as words where len is a multiple of 8. p may have any alignment. */
+uint32_t ws_crc32c(uint32_t crc, const void *p, size_t len);
+
 /* Whether this CPU has the instruction: asked once at start by whoever chooses a variant. */
 bool ws_crc32c_has_hw(void);
 

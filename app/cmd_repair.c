@@ -211,7 +211,14 @@ static int act(struct job *j)
 /* ---- the report ---- */
 
 static const char *const format_name[] = {
-    [WS_REPAIR_UNKNOWN] = "unknown", [WS_REPAIR_PCAP] = "pcap", [WS_REPAIR_PCAPNG] = "pcapng"};
+    [WS_REPAIR_UNKNOWN] = "unknown", [WS_REPAIR_PCAP] = "pcap", [WS_REPAIR_PCAPNG] = "pcapng",
+    [WS_REPAIR_ARCHIVE] = "archive"};
+
+/* What the whole units of a file are. */
+static const char *units(const struct job *j)
+{
+    return j->found.kind == WS_REPAIR_ARCHIVE ? "records" : "packets";
+}
 
 static void print_json(const struct job *j, uint64_t size)
 {
@@ -228,7 +235,7 @@ static void print_json(const struct job *j, uint64_t size)
     ws_json_strz(&w, format_name[r->kind]);
     ws_json_key(&w, "whole");
     ws_json_bool(&w, r->reason == NULL);
-    ws_json_key(&w, "packets");
+    ws_json_key(&w, units(j));
     ws_json_u64(&w, r->packets);
     ws_json_key(&w, "bytes_kept");
     ws_json_u64(&w, r->keep);
@@ -263,8 +270,8 @@ static void print_line(const struct job *j, uint64_t size, int code)
     if (j->o->quiet && code == 0)
         return;
     if (!r->reason) {
-        fprintf(f, "%s: whole, %" PRIu64 " packets, %" PRIu64 " bytes", j->path, r->packets,
-                r->keep);
+        fprintf(f, "%s: whole, %" PRIu64 " %s, %" PRIu64 " bytes", j->path, r->packets,
+                units(j), r->keep);
     } else {
         fprintf(f, "%s: offset %" PRIu64 ": %s", j->path, r->reason_off, r->reason);
         if (r->number != WS_REPAIR_NO_NUMBER)
@@ -273,8 +280,8 @@ static void print_line(const struct job *j, uint64_t size, int code)
         if (!ws_repair_usable(r))
             fprintf(f, "nothing can be saved");
         else
-            fprintf(f, "%" PRIu64 " packets, %" PRIu64 " bytes are kept, %" PRIu64 " bytes trimmed",
-                    r->packets, r->keep, size - r->keep);
+            fprintf(f, "%" PRIu64 " %s, %" PRIu64 " bytes are kept, %" PRIu64 " bytes trimmed",
+                    r->packets, units(j), r->keep, size - r->keep);
     }
     if (strcmp(j->did, "written") == 0)
         fprintf(f, "; written to %s", strcmp(j->out, "-") == 0 ? "standard output" : j->out);

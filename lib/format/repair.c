@@ -22,6 +22,8 @@ void ws_repair_init(struct ws_repair *r)
 
 bool ws_repair_usable(const struct ws_repair *r)
 {
+    if (r->kind == WS_REPAIR_ARCHIVE)
+        return r->keep >= WS_ARCHIVE_HEADER_LEN;
     return r->kind == WS_REPAIR_PCAP ? r->keep >= WS_PCAP_HEADER_LEN
                                      : r->kind == WS_REPAIR_PCAPNG && r->ever_described;
 }
@@ -208,6 +210,44 @@ static enum ws_format_status pcapng_block(struct ws_repair *r, const uint8_t *p,
     }
 }
 
+/* ---- segments of stream archives ---- */
+
+static enum ws_format_status archive_unit(struct ws_repair *r, const uint8_t *p, size_t len, uint64_t *unit, bool *record)
+{
+    struct ws_archive_header header;
+    struct ws_archive_head h;
+    enum ws_format_status st;
+    if (r->footer == 2)
+        return wrong(r, "bytes behind the end of the archive's segment", WS_REPAIR_NO_NUMBER);
+    if (r->footer == 1) {
+        if (len < WS_ARCHIVE_TAIL_LEN)
+            return need(r, WS_ARCHIVE_TAIL_LEN);
+        if (!ws_archive_tail_decode(p))
+            return wrong(r, "the segment's tail is damaged", WS_REPAIR_NO_NUMBER);
+        r->footer = 2;
+        *unit = WS_ARCHIVE_TAIL_LEN;
+        return WS_FORMAT_COMPLETE;
+    }
+    if (r->at == 0) {
+        st = ws_archive_header_decode(p, len, &header);
+        *unit = WS_ARCHIVE_HEADER_LEN;
+        return st == WS_FORMAT_INCOMPLETE ? need(r, WS_ARCHIVE_HEADER_LEN)
+               : st == WS_FORMAT_INVALID  ? wrong(r, "the segment's header is damaged or of another version", WS_REPAIR_NO_NUMBER)
+                                          : st;
+    }
+    st = ws_archive_head_decode(p, len, r->at, &h);
+    if (st == WS_FORMAT_INCOMPLETE)
+        return need(r, h.bytes ? ws_archive_padded(h.bytes) : WS_ARCHIVE_HEAD_LEN);
+    if (st == WS_FORMAT_INVALID)
+        return wrong(r, "a record is damaged", WS_REPAIR_NO_NUMBER);
+    if (len < ws_archive_padded(h.bytes))
+        return need(r, ws_archive_padded(h.bytes));
+    r->footer = h.type == WS_ARCHIVE_FOOTER;
+    *unit = ws_archive_padded(h.bytes);
+    *record = true;
+    return WS_FORMAT_COMPLETE;
+}
+
 /* ---- both ---- */
 
 static enum ws_format_status recognise(struct ws_repair *r, const uint8_t *p, size_t len)
@@ -218,6 +258,8 @@ static enum ws_format_status recognise(struct ws_repair *r, const uint8_t *p, si
         r->kind = WS_REPAIR_PCAP;
     else if (ws_load_be32(p) == WS_PCAPNG_SHB)
         r->kind = WS_REPAIR_PCAPNG;
+    else if (ws_load_be32(p) == WS_ARCHIVE_MAGIC)
+        r->kind = WS_REPAIR_ARCHIVE;
     else
         return wrong(r, "not a pcap or pcapng file", WS_REPAIR_NO_NUMBER);
     return WS_FORMAT_COMPLETE;
@@ -233,6 +275,8 @@ static enum ws_format_status unit_at(struct ws_repair *r, const uint8_t *p, size
         return st;
     if (r->kind == WS_REPAIR_PCAPNG)
         return pcapng_block(r, p, len, unit, packet);
+    if (r->kind == WS_REPAIR_ARCHIVE)
+        return archive_unit(r, p, len, unit, packet);
     if (r->at == 0)
         return pcap_head(r, p, len, unit);
     *packet = true;

@@ -8,6 +8,7 @@
 #ifndef WS_FORMAT_REPAIR_H
 #define WS_FORMAT_REPAIR_H
 
+#include "format/archive.h"
 #include "format/pcap.h"
 #include "format/pcapng.h"
 
@@ -21,12 +22,13 @@ enum ws_repair_kind {
     WS_REPAIR_UNKNOWN, /* too little was seen, or it is no capture file */
     WS_REPAIR_PCAP,
     WS_REPAIR_PCAPNG,
+    WS_REPAIR_ARCHIVE, /* a segment of a stream archive */
 };
 
 struct ws_repair {
     enum ws_repair_kind kind;
     uint64_t keep;    /* bytes of the valid prefix: the file should end here */
-    uint64_t packets; /* in it */
+    uint64_t packets; /* in it; of an archive: records */
     uint64_t need;    /* bytes that the unit behind what was consumed has at least */
     /* Where reading must stop, once something is wrong: NULL = nothing. Equal to keep but for a
      * run of zeros in front of it. number belongs to the text ("absurd record length", 999999). */
@@ -43,6 +45,7 @@ struct ws_repair {
     bool ever_described; /* an interface was described in any section */
     uint32_t block_max;
     uint32_t snaplen0; /* of interface 0 */
+    uint8_t footer;    /* ARCHIVE: 1 it was met, 2 so was the tail */
 };
 
 void ws_repair_init(struct ws_repair *r);

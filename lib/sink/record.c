@@ -34,6 +34,8 @@ struct record_sink {
     struct ws_flow_record **chunk;
     uint64_t count;
 
+    struct ws_sink_record_told_config told;
+
     /* written */
     struct ws_sink_record_live_config live;
     uint64_t file, pos;
@@ -285,6 +287,38 @@ int ws_sink_record_create(struct ws_sink **s, const struct ws_sink_record_config
         return -ENOMEM;
     }
     rs->base.ops = &kept_ops;
+    set_needs(rs);
+    *s = &rs->base;
+    return 0;
+}
+
+/* --- told --- */
+
+static void tell_on_close(struct ws_sink *s, struct ws_flow *flow, const struct ws_tcp_conn *tcp,
+                          enum ws_flow_cause cause)
+{
+    struct record_sink *rs = (struct record_sink *)s;
+    struct ws_flow_record r;
+    fill(rs, &r, flow, tcp, cause);
+    rs->told.told(rs->told.user, flow, &r);
+}
+
+static const struct ws_sink_ops told_ops = {
+    .packet = on_packet,
+    .flow_close = tell_on_close,
+    .destroy = on_destroy,
+};
+
+int ws_sink_record_told_create(struct ws_sink **s, const struct ws_sink_record_told_config *cfg)
+{
+    struct record_sink *rs = calloc(1, sizeof(*rs));
+    if (!rs)
+        return -ENOMEM;
+    rs->told = *cfg;
+    rs->lengths = cfg->lengths;
+    rs->ip_bytes = cfg->ip_bytes;
+    rs->worker = cfg->worker;
+    rs->base.ops = &told_ops;
     set_needs(rs);
     *s = &rs->base;
     return 0;

@@ -30,6 +30,15 @@ int ws_sink_record_create(struct ws_sink **s, const struct ws_sink_record_config
 uint64_t ws_sink_record_count(const struct ws_sink *s);
 struct ws_flow_record *ws_sink_record_at(struct ws_sink *s, uint64_t i);
 
+/* --- told: each record to who asks, as its flow closes --- */
+
+struct ws_sink_record_told_config {
+    bool lengths, ip_bytes, worker; /* as above */
+    void (*told)(void *user, struct ws_flow *flow, const struct ws_flow_record *rec); /* borrowed for the call */
+    void *user;
+};
+int ws_sink_record_told_create(struct ws_sink **s, const struct ws_sink_record_told_config *cfg);
+
 /* --- written: a line a flow, as it closes --- */
 
 enum ws_record_format {

@@ -33,6 +33,7 @@ struct worker {
     struct ws_flow_ids ids;
     _Atomic uint32_t flows_now;
     _Atomic uint64_t frag_now; /* bytes that its receive stage's fragments hold */
+    struct ws_engine_feed feed;
     struct ws_counters counters;
 };
 
@@ -194,6 +195,23 @@ static int worker_main(void *arg)
     return 0;
 }
 
+/* A worker whose events come ready-made. */
+static int feed_main(void *arg)
+{
+    struct worker *w = arg;
+    struct ws_engine *e = w->engine;
+    struct ws_engine_feed *f = &w->feed;
+    for (unsigned i = 0; i < f->n_sink; i++)
+        f->sink[i]->ordinal = &f->ordinal;
+    do {
+        f->stop = atomic_load(&e->stop) != 0;
+        ws_flow_stage_tick(w->flows, f->ordinal, steady_ns(), false);
+    } while (e->cfg.feed(e->cfg.feed_user, f));
+    ws_flow_stage_finish(w->flows);
+    atomic_fetch_sub(&e->workers_left, 1);
+    return 0;
+}
+
 static int receiver_main(void *arg)
 {
     struct receiver *r = arg;
@@ -284,6 +302,8 @@ static int build_flows(struct ws_engine *e, unsigned index, char *err, size_t er
     if (!mem)
         return fail(err, err_len, -ENOMEM, "flow table and reassembly pools");
     w->flows = ws_flow_stage_init(mem, &fc);
+    w->feed = (struct ws_engine_feed){
+        .sink = w->sink, .n_sink = w->n_sink, .ext_bytes = fc.flow.ext_bytes, .counters = &w->counters};
     for (unsigned i = 0; i < w->n_sink; i++)
         w->sink[i]->ids = &w->ids;
     return 0;
@@ -465,7 +485,7 @@ int ws_engine_start(struct ws_engine *e, char *err, size_t err_len)
         rc = launch(e, base + i, "writer", i, writer_main, &e->writer_arg[i], err, err_len);
     }
     for (unsigned i = 0; i < e->cfg.workers && rc == 0; i++)
-        rc = launch(e, i, "worker", i, worker_main, &e->worker[i], err, err_len);
+        rc = launch(e, i, "worker", i, e->cfg.feed ? feed_main : worker_main, &e->worker[i], err, err_len);
     for (unsigned i = 0; i < e->cfg.receivers && rc == 0; i++)
         rc = launch(e, e->cfg.workers + i, "recv", i, receiver_main, &e->receiver[i], err,
                     err_len);
@@ -573,6 +593,10 @@ void ws_engine_gauges(struct ws_engine *e, struct ws_engine_gauges *g)
             g->steer_fullest = WS_MAX(g->steer_fullest, (double)used / (double)(ring->mask + 1));
         }
         receive_gauges(e->worker[w].receive, ended, g);
+        const struct ws_engine_feed *f = &e->worker[w].feed;
+        g->bytes_done += __atomic_load_n(&f->bytes_done, __ATOMIC_RELAXED);
+        g->bytes_total += __atomic_load_n(&f->bytes_total, __ATOMIC_RELAXED);
+        g->source_damaged |= ended && f->damaged;
     }
     for (unsigned r = 0; r < e->cfg.receivers; r++) {
         receive_gauges(e->receiver[r].receive, ended, g);

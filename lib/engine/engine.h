@@ -27,6 +27,18 @@
 #define WS_WRITERS_MAX   16u
 #define WS_SOURCES_MAX   256u
 
+/* What a feed (below) needs of the only worker. */
+struct ws_engine_feed {
+    struct ws_sink **sink;
+    unsigned n_sink;
+    size_t ext_bytes;    /* of the area behind each flow */
+    struct ws_counters *counters;
+    uint64_t ordinal;    /* of the packet whose events come, kept by the feed: the sinks see it */
+    uint64_t bytes_done, bytes_total; /* kept by the feed, for progress */
+    bool damaged;
+    bool stop;           /* set by the engine: close what is open and return false */
+};
+
 /* A source and the thread that polls it: worker 0..workers, then receiver workers..workers+receivers. */
 struct ws_engine_source {
     struct ws_source *source; /* taken: closed by ws_engine_destroy() */
@@ -44,6 +56,11 @@ struct ws_engine_config {
      * Main thread, before the start. The engine destroys them. */
     int (*make_sinks)(void *user, unsigned worker, struct ws_sink **out);
     void *user;
+
+    /* In place of sources and the flow stage: gives the sinks of the only worker a bounded number of events of flows
+     * that the feed keeps itself (an archive). Called again until it returns false. NULL: there are sources. */
+    bool (*feed)(void *user, struct ws_engine_feed *f);
+    void *feed_user;
 
     /* Shown each burst before any filter, by the only receive stage's thread. May be NULL. */
     void (*announce)(void *user, const struct ws_packet *pkt, unsigned n);

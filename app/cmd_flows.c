@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/archive.h"
 #include "app/commands.h"
 #include "app/flowlist.h"
 #include "app/ssids.h"
@@ -162,39 +163,45 @@ int cmd_flows(struct options *o)
 {
     struct first_pass fp = {0};
     struct flow_list l = {0};
+    struct archive_input in;
     struct run r;
     char spool[32];
-    int code = 0, verdict;
+    int code, verdict;
 
     if (o->json && o->csv) {
         fprintf(stderr, "wirespool flows: --json or --csv, not both\n");
         return 2;
     }
-    if (o->flow.n) {
+    if ((code = archive_open(&in, o, CMD_FLOWS))) {
+        archive_close(&in);
+        return code;
+    }
+    if (o->flow.n && !in.archive) {
         if ((code = spool_stdin(o, spool, sizeof(spool))) || (code = first_pass_run(&fp, o)))
             return code;
     }
     code = run_init(&r, o, CMD_FLOWS, "flows");
     if (!code) {
         r.ec.filter_late = true;
-        if (o->flow.n)
+        if (o->flow.n && !in.archive)
             first_pass_apply(&fp, &r);
-        r.out.want_records = r.out.record_lengths = true;
-        code = run_open_files(&r);
+        r.out.want_records = r.out.record_lengths = !in.archive;
+        code = in.archive ? archive_attach(&in, &r) : run_open_files(&r);
     }
     if (!code)
         code = run_execute(&r);
     if (!code) {
         verdict = run_verdict(&r);
-        code = flow_list_gather(&l, &r);
-        if (!code)
-            print_flows(&r, &l);
+        code = in.archive ? archive_verdict(&in) : flow_list_gather(&l, &r);
+        if (in.archive || !code)
+            print_flows(&r, in.archive ? &in.list : &l);
         int listed = ssids_print(&r);
         code = WS_MAX(code, listed);
         code = WS_MAX(code, verdict);
     }
     flow_list_free(&l);
     run_fini(&r);
+    archive_close(&in);
     first_pass_free(&fp);
     return code;
 }

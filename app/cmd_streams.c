@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "app/archive.h"
 #include "app/commands.h"
 #include "app/flowlist.h"
 #include "app/ssids.h"
@@ -69,11 +70,16 @@ int cmd_streams(struct options *o)
 {
     struct first_pass fp = {0};
     struct flow_list l = {0};
+    struct archive_input in;
     struct run r;
     char spool[32];
-    bool ids = ids_at_first_packet(o);
-    int code = 0;
+    int code = archive_open(&in, o, CMD_STREAMS);
+    bool ids = !in.archive && ids_at_first_packet(o);
 
+    if (code) {
+        archive_close(&in);
+        return code;
+    }
     if (ids) {
         if ((code = spool_stdin(o, spool, sizeof(spool))) || (code = first_pass_run(&fp, o)))
             return code;
@@ -82,9 +88,10 @@ int cmd_streams(struct options *o)
     if (!code) {
         if (ids)
             first_pass_apply(&fp, &r);
-        r.out.report_streams = r.out.want_records = o->json;
-        r.ec.filter_late = ids || o->json;
-        code = run_open_files(&r);
+        r.out.report_streams = o->json;
+        r.out.want_records = o->json && !in.archive;
+        r.ec.filter_late = ids || o->json || o->format == FORMAT_ARCHIVE;
+        code = in.archive ? archive_attach(&in, &r) : run_open_files(&r);
     }
     if (!code)
         code = run_execute(&r);
@@ -95,16 +102,17 @@ int cmd_streams(struct options *o)
         if (!o->quiet || o->many_files_hint)
             hint_many_files(&r);
         if (o->json) {
-            int rc = flow_list_gather(&l, &r);
+            int rc = in.archive ? 0 : flow_list_gather(&l, &r);
             if (!rc)
-                rc = stream_report_print(&r, &l);
+                rc = stream_report_print(&r, in.archive ? &in.list : &l);
             code = WS_MAX(code, rc);
         }
-        int listed = ssids_print(&r);
-        code = WS_MAX(code, listed);
+        int listed = ssids_print(&r), read = archive_verdict(&in);
+        code = WS_MAX(code, WS_MAX(listed, read));
     }
     flow_list_free(&l);
     run_fini(&r);
+    archive_close(&in);
     first_pass_free(&fp);
     return code;
 }

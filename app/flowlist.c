@@ -18,24 +18,40 @@ static int out_of_memory(void)
     return 3;
 }
 
-int flow_list_gather(struct flow_list *l, struct run *r)
+int flow_list_room(struct flow_list *l, size_t n)
 {
-    size_t at = 0;
     memset(l, 0, sizeof(*l));
-    for (unsigned w = 0; w < r->ec.workers; w++)
-        l->n += ws_sink_record_count(r->out.record[w]);
-    size_t room = l->n ? l->n : 1;
+    l->n = n;
+    size_t room = n ? n : 1;
     l->rec = malloc(room * sizeof(struct ws_flow_record *));
     l->ordinal = malloc(2 * room * sizeof(*l->ordinal));
-    void *scratch = malloc(ws_flow_record_rank_bytes(room));
-    if (!l->rec || !l->ordinal || !scratch) {
-        free(scratch);
-        flow_list_free(l);
-        return out_of_memory();
-    }
+    if (l->rec && l->ordinal)
+        return 0;
+    flow_list_free(l);
+    return out_of_memory();
+}
+
+int flow_list_gather(struct flow_list *l, struct run *r)
+{
+    size_t at = 0, n = 0;
+    for (unsigned w = 0; w < r->ec.workers; w++)
+        n += ws_sink_record_count(r->out.record[w]);
+    int code = flow_list_room(l, n);
+    if (code)
+        return code;
     for (unsigned w = 0; w < r->ec.workers; w++)
         for (uint64_t i = 0; i < ws_sink_record_count(r->out.record[w]); i++)
             l->rec[at++] = ws_sink_record_at(r->out.record[w], i);
+    return flow_list_rank(l);
+}
+
+int flow_list_rank(struct flow_list *l)
+{
+    void *scratch = malloc(ws_flow_record_rank_bytes(l->n ? l->n : 1));
+    if (!scratch) {
+        flow_list_free(l);
+        return out_of_memory();
+    }
     ws_flow_record_rank(l->rec, l->n, scratch);
     free(scratch);
     for (size_t i = 0; i < l->n; i++) {
@@ -104,7 +120,7 @@ bool first_pass_choose(struct first_pass *fp, const struct flow_list *l, uint64_
     return found;
 }
 
-static int choose_ids(struct first_pass *fp, const struct flow_list *l, const struct options *o)
+int first_pass_choose_ids(struct first_pass *fp, const struct flow_list *l, const struct options *o)
 {
     uint64_t id[WS_OPT_LIST_MAX];
     unsigned n;
@@ -163,7 +179,7 @@ int first_pass_run(struct first_pass *fp, const struct options *o)
     if (!code)
         code = flow_list_gather(&l, &r);
     if (!code)
-        code = choose_ids(fp, &l, o);
+        code = first_pass_choose_ids(fp, &l, o);
     if (!code) {
         fp->ordinal = l.ordinal;
         fp->n_ordinal = l.n_ordinal;

@@ -16,6 +16,10 @@ struct flow_list {
 int flow_list_gather(struct flow_list *l, struct run *r);
 void flow_list_free(struct flow_list *l);
 
+/* The same from elsewhere: makes room for n records, whose places the caller fills, and ranks them. 0 or exit code 3. */
+int flow_list_room(struct flow_list *l, size_t n);
+int flow_list_rank(struct flow_list *l);
+
 /* FlowID of the direction whose first packet has this ordinal; 0 = none. */
 uint64_t flow_list_id(const struct flow_list *l, uint64_t ordinal);
 
@@ -33,6 +37,9 @@ int first_pass_run(struct first_pass *fp, const struct options *o);
 
 /* Adds the direction of this FlowID, or both of its flow, to the chosen ones. False: there is none, or too many are chosen. */
 bool first_pass_choose(struct first_pass *fp, const struct flow_list *l, uint64_t id, bool one_way);
+
+/* Adds all flows of --flow. 0 or exit code (1: an unknown FlowID). */
+int first_pass_choose_ids(struct first_pass *fp, const struct flow_list *l, const struct options *o);
 
 /* Makes run r (not yet executed) use what the first pass found. fp must outlive it. */
 void first_pass_apply(const struct first_pass *fp, struct run *r);

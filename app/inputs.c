@@ -14,6 +14,7 @@
 #include "app/outputs.h"
 #include "base/log.h"
 #include "sink/frame.h"
+#include "source/archive.h"
 #include "source/file.h"
 #include "source/live.h"
 #include "ws_config.h"
@@ -111,6 +112,13 @@ int run_open_files(struct run *r)
         return 2;
     }
     hint_filter(r);
+    for (unsigned i = 0; i < n; i++) {
+        if (ws_archive_is(r->paths[i])) {
+            fprintf(stderr, "wirespool %s: %s is a stream archive, which has no packets: streams and flows read it, alone\n",
+                    r->name, r->paths[i]);
+            return 2;
+        }
+    }
     int rc = ws_file_open(&s, &fc, err, sizeof(err));
     if (rc < 0) {
         fprintf(stderr, "wirespool: %s\n", err);

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "app/archive.h"
 #include "app/console.h"
 #include "app/plan.h"
 #include "app/post.h"
@@ -146,6 +147,8 @@ static int check_stream_options(const struct run *r, const char *streams)
 {
     const struct options *o = r->o;
     bool text = o->gaps == 2 || o->joined || outputs_streams_merged(r);
+    if (o->format == FORMAT_ARCHIVE)
+        return archive_check_output(r, streams);
     if (o->joined && o->separate)
         return usage(r, "--joined", "and --separate are opposites");
     if (o->joined && o->format != FORMAT_RAW)
@@ -397,6 +400,9 @@ static int prepare_streams(struct run *r, const char *path)
             return code;
         oc = (struct ws_output_config){.kind = WS_OUTPUT_TREE, .path = path = r->o->metadata_dir};
     }
+    int cleared = r->o->format == FORMAT_ARCHIVE ? archive_clear(r, path) : 0;
+    if (cleared)
+        return cleared;
     r->out.dir = path;
     r->out.dir_is_new = stat(path, &st) < 0;
     post_listen(r, &oc);

@@ -9,6 +9,7 @@
 #include "app/run.h"
 #include "app/ssids.h"
 #include "filter/select.h"
+#include "sink/archive.h"
 #include "sink/pcap.h"
 #include "sink/stream.h"
 
@@ -106,6 +107,7 @@ static enum ws_stream_format stream_format(const struct run *r)
         [FORMAT_RAW] = WS_STREAM_RAW,           [FORMAT_HEADERS] = WS_STREAM_HEADERS12,
         [FORMAT_HEADERS32] = WS_STREAM_HEADERS32, [FORMAT_CHUNKS] = WS_STREAM_CHUNKS,
         [FORMAT_JSON] = WS_STREAM_JSON,         [FORMAT_PCAP] = WS_STREAM_PCAP,
+        [FORMAT_ARCHIVE] = WS_STREAM_NONE,
     };
     bool plain = r->o->joined || r->o->gaps == 2 || outputs_streams_merged(r);
     return r->o->format == FORMAT_RAW && plain ? WS_STREAM_PLAIN : formats[r->o->format];
@@ -192,6 +194,36 @@ static int make_stream_sink(struct run *r, unsigned worker, struct ws_sink **s)
     return rc;
 }
 
+/* All streams to an archive: its sink, and behind it the one that tells it of flows that ended. The count, or -errno. */
+static int make_archive_sinks(struct run *r, unsigned worker, struct ws_sink **s)
+{
+    const struct options *o = r->o;
+    struct ws_sink_archive_config ac = {
+        .channel = ws_output_channel(r->out.streams, worker),
+        .worker = worker,
+        .workers = r->ec.workers,
+        .flags = (o->no_tcp ? 0u : WS_ARCHIVE_TCP) | (o->udp || o->all_ip ? WS_ARCHIVE_UDP : 0u) |
+                 (o->all_ip ? WS_ARCHIVE_ALL_IP : 0u) | (o->per_tuple ? WS_ARCHIVE_PER_TUPLE : 0u) |
+                 (ws_engine_receive_stages(&r->ec) > 1 ? WS_ARCHIVE_OWN_ORDINALS : 0u),
+        .size_max = o->rotate_size,
+    };
+    int rc = ws_sink_archive_create(&s[0], &ac);
+    if (rc < 0)
+        return rc;
+    struct ws_sink_record_told_config tc = {
+        .lengths = !o->per_tuple,
+        .ip_bytes = true,
+        .worker = (r->cmd & CMD_LIVE) != 0,
+        .told = ws_sink_archive_flow,
+        .user = s[0],
+    };
+    rc = ws_sink_record_told_create(&s[1], &tc);
+    if (rc == 0)
+        return 2;
+    s[0]->ops->destroy(s[0]);
+    return rc;
+}
+
 /* Metadata alone, when the streams themselves are no files; names as those would have. */
 static int make_metadata_sink(struct run *r, unsigned worker, struct ws_sink **s)
 {
@@ -257,7 +289,11 @@ int outputs_make_sinks(void *user, unsigned worker, struct ws_sink **out)
                                  : make_pcap_sink(r, worker, &out[n]);
         n += rc == 0;
     }
-    if (rc == 0 && r->out.streams) {
+    if (rc == 0 && r->out.streams && r->o->format == FORMAT_ARCHIVE) {
+        int made = make_archive_sinks(r, worker, &out[n]);
+        n += WS_MAX(made, 0);
+        rc = WS_MIN(made, 0);
+    } else if (rc == 0 && r->out.streams) {
         rc = make_stream_sink(r, worker, &out[n]);
         n += rc == 0;
     }

@@ -5,7 +5,7 @@
  * the medians. Frames are TCP over IPv4 with tuples, sequence numbers and checksums of their own (frames.h), so each
  * packet misses the caches as real traffic of that many flows does. They come from a source inside the worker, whose time
  * counts, or through DPDK's net_ring, filled by the worker itself or by another lcore (ring_source.h). What is measured
- * begins when all flows have had two packets, so that memory is warm, and ends with the last packet.
+ * begins when all flows have had two packets (--warm), so that memory is warm, and ends with the last packet.
  *
  * ws-bench-stages is the same program with marks between the stages (engine/stage.h).
  */
@@ -14,7 +14,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "engine/engine.h"
 #include "engine/flow_stage.h"
@@ -32,7 +34,7 @@ struct ws_stage_clock ws_stage_clock;
 struct options {
     struct ws_bench_frames frames;
     uint64_t packets, runs;
-    uint32_t table, timeout_ms;
+    uint32_t table, timeout_ms, warm;
     bool reassemble, sums, json, hugepages;
     enum ws_bench_ring ring;
 };
@@ -56,6 +58,7 @@ static double seconds(clockid_t clock)
 /* Counts what passes, and the time of it; the packets are its own or those of a ring. */
 struct feed {
     struct ws_source base;
+    struct ws_bench_frames frames;
     struct ws_source_iface iface;
     const struct options *o;
     struct ws_bench_ring_source *ring; /* NULL: own packets */
@@ -96,7 +99,7 @@ static int make_burst(struct feed *g, struct ws_packet *pkt, unsigned n)
     const uint32_t len = g->o->frames.frame_len;
     for (unsigned i = 0; i < n; i++) {
         uint8_t *p = g->buf + (size_t)i * SLOT;
-        ws_bench_frames_make(&g->o->frames, p, g->n + i);
+        ws_bench_frames_next(&g->frames, p);
         g->now_ns += 67; /* 14.88 Mpps */
         pkt[i].data = p;
         pkt[i].ts_ns = g->now_ns;
@@ -120,7 +123,11 @@ static int feed_rx(struct ws_source *s, struct ws_packet *pkt, unsigned max)
     if (g->n == g->warm)
         warmed_up(g);
     unsigned n = end - g->n < max ? (unsigned)(end - g->n) : max;
+#if WS_BENCH_HAVE_RING
+    int got = g->ring ? ws_bench_ring_rx(g->ring, pkt, n) : make_burst(g, pkt, n);
+#else
     int got = make_burst(g, pkt, n);
+#endif
     g->n += (uint64_t)got;
     return got;
 }
@@ -148,7 +155,8 @@ static struct feed *feed_open(const struct options *o, struct result *r)
     g->base = (struct ws_source){.ops = &feed_ops, .can_wait = true};
     g->iface.link_type = 1;
     g->o = o;
-    g->warm = 2 * (uint64_t)o->frames.flows;
+    g->frames = o->frames;
+    g->warm = o->warm * (uint64_t)o->frames.flows;
     g->all = g->warm + o->packets;
     g->result = r;
     g->now_ns = INT64_C(1700000000000000000);
@@ -247,7 +255,7 @@ static int run(struct ws_runtime *rt, const struct options *o, struct ws_bench_r
     r->flows_created = ws_count_get(&sum, WS_C_FLOWS_CREATED);
     r->flows_idle = ws_count_get(&sum, WS_C_FLOWS_IDLE);
     r->good = ws_count_get(&sum, WS_C_FLOW_PACKETS) == all && !ws_ledger_check(&sum, eq) &&
-              r->flows_created == ws_bench_frames_opened(&o->frames, all) &&
+              r->flows_created == ws_bench_frames_opened(o->frames, all) &&
               !ws_count_get(&sum, WS_C_TCP_BAD_CHECKSUM) && !ws_count_get(&sum, WS_C_GAPS) &&
               !ws_count_get(&sum, WS_C_FLOWS_EVICTED_SYN) && !ws_count_get(&sum, WS_C_FLOWS_EVICTED) &&
               ws_count_get(&sum, WS_C_OUT_STREAM_BYTES) ==
@@ -287,7 +295,7 @@ static void report(const struct options *o, const struct result *all, size_t n)
     const double mpps = packets / median_at(rs, m, offsetof(struct result, wall_s)) / 1e6;
     const double cpu_mpps = packets / median_at(rs, m, offsetof(struct result, cpu_s)) / 1e6;
     const double new_flows = (double)rs[0].flows_created /
-                             (packets + 2.0 * o->frames.flows) * cpu_mpps * 1e6;
+                             (packets + (double)o->warm * o->frames.flows) * cpu_mpps * 1e6;
     if (o->json) {
         printf("{\"bench\":\"engine\",\"source\":\"%s\",\"frame_bytes\":%u,\"flows\":%u,\"packets\":%" PRIu64
                ",\"runs\":%zu,\"mpps\":%.3f,\"cpu_mpps\":%.3f,\"gbit_s\":%.3f,\"cpu_gbit_s\":%.3f,"
@@ -316,10 +324,13 @@ static void report(const struct options *o, const struct result *all, size_t n)
             printf("  %-8s %6.1f cycles a packet, %4.1f %%\n", name[s], c, 100 * c / total);
     }
     const double expire = median_at(rs, m, offsetof(struct result, longest_us[WS_STAGE_EXPIRE]));
+    const double noise = median_at(rs, m, offsetof(struct result, longest_us[WS_STAGE_HASH]));
     if (o->json)
-        printf("},\"expire_longest_us\":%.1f", expire);
+        printf("},\"expire_longest_us\":%.1f,\"hash_longest_us\":%.1f", expire, noise);
     else
-        printf("  all      %6.1f cycles a packet; the longest step of expiry took %.1f us\n", total, expire);
+        printf("  all      %6.1f cycles a packet; longest step of expiry %.1f us (of hashing, which only the machine "
+               "delays, %.1f)\n",
+               total, expire, noise);
 #endif
     if (o->json)
         printf("}\n");
@@ -328,14 +339,15 @@ static void report(const struct options *o, const struct result *all, size_t n)
 static int usage(int code)
 {
     fputs("usage: ws-bench-engine [options] [PACKETS [FLOWS [FRAME-BYTES [RUNS]]]]\n"
-          "PACKETS (20000000) a run; FLOWS (1048576) at a time, a power of two, at most 16777216; FRAME-BYTES 60 (60) to\n"
+          "PACKETS (20000000) a run; FLOWS (1048576) at a time, at most 16777216; FRAME-BYTES 60 (60) to\n"
           "1514, without the check sequence; RUNS (6), of which the first warms up.\n"
           "  --one-way        only clients send\n"
           "  --life N         a connection has N packets (a power of two), then a new one takes its place\n"
           "  --timeout-ms N   idle timeout of flows (an hour)\n"
+          "  --warm N         rounds through all flows before the measure begins (2)\n"
           "  --table N        capacity of the flow table (FLOWS and a quarter)\n"
           "  --reassemble     deliver ordered bytes to a sink\n"
-          "  --no-sums        do not verify TCP checksums\n"
+          "  --sums           verify TCP checksums, as --stats and --verify-checksums do\n"
           "  --ring WHO       packets come through net_ring, filled by WHO: same (lcore), other\n"
           "  --hugepages      ask for hugepages\n"
           "  --json           the result as an object\n",
@@ -347,21 +359,23 @@ static int parse(struct options *o, int argc, char **argv)
 {
     static const struct option longs[] = {
         {"one-way", no_argument, NULL, '1'},          {"life", required_argument, NULL, 'l'},
-        {"timeout-ms", required_argument, NULL, 't'}, {"table", required_argument, NULL, 'T'},
-        {"reassemble", no_argument, NULL, 'r'},       {"no-sums", no_argument, NULL, 's'},
+        {"timeout-ms", required_argument, NULL, 't'}, {"warm", required_argument, NULL, 'w'},
+        {"table", required_argument, NULL, 'T'},
+        {"reassemble", no_argument, NULL, 'r'},       {"sums", no_argument, NULL, 's'},
         {"ring", required_argument, NULL, 'R'},       {"json", no_argument, NULL, 'j'},
         {"hugepages", no_argument, NULL, 'H'},        {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0}};
     *o = (struct options){
-        .frames = {.flows = 1 << 20, .frame_len = WS_BENCH_FRAME_MIN}, .packets = 20000000, .runs = 6, .sums = true};
+        .frames = {.flows = 1 << 20, .frame_len = WS_BENCH_FRAME_MIN}, .packets = 20000000, .runs = 6, .warm = 2};
     for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) >= 0;) {
         switch (c) {
         case '1': o->frames.one_way = true; break;
         case 'l': o->frames.life = (uint32_t)strtoul(optarg, NULL, 10); break;
         case 't': o->timeout_ms = (uint32_t)strtoul(optarg, NULL, 10); break;
+        case 'w': o->warm = (uint32_t)strtoul(optarg, NULL, 10); break;
         case 'T': o->table = (uint32_t)strtoul(optarg, NULL, 10); break;
         case 'r': o->reassemble = true; break;
-        case 's': o->sums = false; break;
+        case 's': o->sums = true; break;
         case 'R': o->ring = strcmp(optarg, "same") == 0 ? WS_BENCH_RING_SAME : WS_BENCH_RING_OTHER; break;
         case 'j': o->json = true; break;
         case 'H': o->hugepages = true; break;
@@ -375,7 +389,7 @@ static int parse(struct options *o, int argc, char **argv)
     for (int i = 0; i < 4 && optind < argc; i++)
         *number[i] = strtoull(argv[optind++], NULL, 10);
     const uint64_t flows = *number[1], len = *number[2], life = o->frames.life;
-    if (optind < argc || !flows || flows & (flows - 1) || flows > 1 << 24 || len < WS_BENCH_FRAME_MIN ||
+    if (optind < argc || flows < 2 || flows > 1 << 24 || len < WS_BENCH_FRAME_MIN ||
         len > WS_BENCH_FRAME_MAX || !o->runs || o->runs > RUNS_MAX || !o->packets || life & (life - 1) || life == 1)
         return usage(2);
     o->frames.flows = (uint32_t)flows;
@@ -386,10 +400,81 @@ static int parse(struct options *o, int argc, char **argv)
     return -1;
 }
 
+static int fail(const char *what)
+{
+    fprintf(stderr, "ws-bench-engine: %s\n", what);
+    return 3;
+}
+
+static int run_plain(const struct options *o, struct result *r)
+{
+    char err[512];
+    struct ws_runtime *rt;
+    const struct ws_runtime_config rc = {.threads = 1, .hugepages = o->hugepages};
+    if (ws_runtime_start(&rt, &rc, err, sizeof(err)) < 0)
+        return fail(err);
+    int code = run(rt, o, NULL, r);
+    ws_runtime_stop(rt);
+    return code;
+}
+
+#if WS_BENCH_HAVE_RING
+static int run_ring(const struct options *o, struct result *r)
+{
+    char err[512];
+    struct ws_runtime *rt;
+    const struct ws_runtime_config rc = {
+        .eal = true,
+        .threads = 2,
+        .eal_memory_bytes = (size_t)(bytes_per_flow(o) * o->table) + ((size_t)768 << 20),
+    };
+    if (ws_runtime_start(&rt, &rc, err, sizeof(err)) < 0)
+        return fail(err);
+    const uint64_t all = o->warm * (uint64_t)o->frames.flows + o->packets;
+    struct ws_bench_ring_source *ring = ws_bench_ring_open(rt, &o->frames, all, o->ring, err, sizeof(err));
+    if (!ring)
+        return fail(err);
+    int code = run(rt, o, ring, r);
+    ws_bench_ring_close(ring);
+    ws_runtime_stop(rt);
+    return code;
+}
+
+/* EAL starts once in a process: each run has its own, and writes its result to a pipe. */
+static int run_ring_apart(const struct options *o, struct result *r)
+{
+    int fd[2], status = 0;
+    fflush(stdout);
+    if (pipe(fd) < 0)
+        return fail("no pipe");
+    pid_t child = fork();
+    if (child < 0)
+        return fail("cannot fork");
+    if (child == 0) {
+        int code = run_ring(o, r);
+        if (write(fd[1], r, sizeof(*r)) != (ssize_t)sizeof(*r))
+            code = 3;
+        _exit(code);
+    }
+    close(fd[1]);
+    ssize_t got = read(fd[0], r, sizeof(*r));
+    close(fd[0]);
+    if (waitpid(child, &status, 0) != child || !WIFEXITED(status))
+        return fail("a run ended early");
+    return got == (ssize_t)sizeof(*r) ? WEXITSTATUS(status) : fail("a run said nothing");
+}
+#else
+static int run_ring_apart(const struct options *o, struct result *r)
+{
+    (void)o, (void)r;
+    fputs("ws-bench-engine: built without net_ring\n", stderr);
+    return 77;
+}
+#endif
+
 int main(int argc, char **argv)
 {
     static struct result results[RUNS_MAX];
-    char err[512];
     struct options o;
     int code = parse(&o, argc, argv);
     size_t n = 0;
@@ -398,20 +483,8 @@ int main(int argc, char **argv)
         return code;
     for (code = 0; n < o.runs && !code; n++) {
         struct result *r = &results[n];
-        struct ws_runtime *rt;
-        if (o.ring != WS_BENCH_RING_NONE) {
-            /* EAL starts once in a process */
-            fputs("ws-bench-engine: not built with net_ring\n", stderr);
-            return 77;
-        }
-        const struct ws_runtime_config rc = {.threads = 1, .hugepages = o.hugepages};
-        if (ws_runtime_start(&rt, &rc, err, sizeof(err)) < 0) {
-            fprintf(stderr, "ws-bench-engine: %s\n", err);
-            return 3;
-        }
-        code = run(rt, &o, NULL, r);
-        ws_runtime_stop(rt);
-        if (!o.json)
+        code = o.ring == WS_BENCH_RING_NONE ? run_plain(&o, r) : run_ring_apart(&o, r);
+        if (!o.json && code < 3)
             printf("%" PRIu64 " packets %.3f s %.2f Mpps, processor %.3f s %.2f Mpps; %" PRIu64 " flows, %" PRIu64
                    " idle%s\n",
                    o.packets, r->wall_s, (double)o.packets / r->wall_s / 1e6, r->cpu_s,

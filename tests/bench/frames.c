@@ -8,8 +8,10 @@
 
 enum { ETHER = 14, IP = 20, TCP = 20 };
 
-#define SCATTER     UINT32_C(0x9e3779b1) /* odd: goes through all residues of a power of two */
-#define SERVER_ADDR UINT32_C(0xac100001) /* 172.16.0.1 */
+#define SCATTER     UINT32_C(0x9e3779b1) /* the golden ratio of 2^32 */
+/* Half of the servers have lower addresses than their clients, so that directions come as they come: 172.16.0.1, 9.0.0.1. */
+#define SERVER_ABOVE UINT32_C(0xac100001)
+#define SERVER_BELOW UINT32_C(0x09000001)
 #define SERVER_PORT UINT32_C(443)
 #define CLIENT_ISN  UINT32_C(0x10000)
 #define SERVER_ISN  UINT32_C(0x20000)
@@ -45,10 +47,23 @@ static uint32_t fold(uint32_t s)
     return ~halves(s) & 0xffff;
 }
 
+static uint32_t gcd(uint32_t a, uint32_t b)
+{
+    while (b) {
+        uint32_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
 void ws_bench_frames_init(struct ws_bench_frames *f)
 {
     uint8_t p[WS_BENCH_FRAME_MAX];
-    f->flow_bits = (unsigned)__builtin_ctz(f->flows);
+    f->step = (uint32_t)((uint64_t)f->flows * SCATTER >> 32) | 1;
+    while (gcd(f->step, f->flows) != 1)
+        f->step += 2;
+    f->slot = f->round = 0;
     f->life_bits = f->life ? (unsigned)__builtin_ctz(f->life) : 0;
     f->payload = f->frame_len - ETHER - IP - TCP;
     ws_bench_frames_prepare(f, p);
@@ -72,22 +87,22 @@ void ws_bench_frames_prepare(const struct ws_bench_frames *f, uint8_t *p)
 }
 
 struct turn {
-    uint32_t client, port; /* the client's address and port */
+    uint32_t client, port, server; /* the client's address and port, the server's address */
     uint32_t seq, ack, flags, payload;
     bool back; /* sent by the server */
 };
 
 /* Turn 0: SYN, 1: SYN/ACK, then data: the client's in even turns, the server's in odd ones. */
-static struct turn turn_of(const struct ws_bench_frames *f, uint64_t k)
+static inline struct turn turn_of(const struct ws_bench_frames *f, uint32_t slot, uint32_t round)
 {
-    uint32_t slot = (uint32_t)k * SCATTER & (f->flows - 1);
-    uint32_t t = (uint32_t)(k >> f->flow_bits), nth = 0;
+    uint32_t t = round, nth = 0;
     if (f->life) {
         t += slot * SCATTER >> (32 - f->life_bits); /* else all would end at once */
         nth = t >> f->life_bits;
         t &= f->life - 1;
     }
     struct turn s = {.client = 0x0a000000 | slot, .port = 1024 + ((slot + nth * SCATTER) & 0x7fff)};
+    s.server = slot * SCATTER & UINT32_C(1) << 30 ? SERVER_ABOVE : SERVER_BELOW;
     s.flags = WS_TCP_ACK;
     s.payload = f->payload;
     if (f->one_way) {
@@ -107,15 +122,28 @@ static struct turn turn_of(const struct ws_bench_frames *f, uint64_t k)
     return s;
 }
 
-void ws_bench_frames_make(const struct ws_bench_frames *f, uint8_t *p, uint64_t k)
+/* To the next connection; back at the first one, a round is over. */
+static inline void advance(struct ws_bench_frames *f)
 {
-    const struct turn s = turn_of(f, k);
+    f->slot = ws_bench_frames_after(f, f->slot);
+    f->round += f->slot == 0;
+}
+
+void ws_bench_frames_next(struct ws_bench_frames *f, uint8_t *p)
+{
+    ws_bench_frames_make(f, p, f->slot, f->round);
+    advance(f);
+}
+
+void ws_bench_frames_make(const struct ws_bench_frames *f, uint8_t *p, uint32_t slot, uint32_t round)
+{
+    const struct turn s = turn_of(f, slot, round);
     const uint32_t total = IP + TCP + s.payload;
-    const uint32_t addrs = halves(s.client) + halves(SERVER_ADDR);
+    const uint32_t addrs = halves(s.client) + halves(s.server);
     uint8_t *ip = p + ETHER, *tcp = ip + IP;
     put16(ip + 2, total);
-    put32(ip + 12, s.back ? SERVER_ADDR : s.client);
-    put32(ip + 16, s.back ? s.client : SERVER_ADDR);
+    put32(ip + 12, s.back ? s.server : s.client);
+    put32(ip + 16, s.back ? s.client : s.server);
     put16(ip + 10, fold(f->ip_sum + total + addrs));
     put16(tcp, s.back ? SERVER_PORT : s.port);
     put16(tcp + 2, s.back ? s.port : SERVER_PORT);
@@ -126,15 +154,13 @@ void ws_bench_frames_make(const struct ws_bench_frames *f, uint8_t *p, uint64_t 
                          halves(s.seq) + halves(s.ack)));
 }
 
-uint64_t ws_bench_frames_opened(const struct ws_bench_frames *f, uint64_t n)
+uint64_t ws_bench_frames_opened(struct ws_bench_frames f, uint64_t n)
 {
-    if (!f->life)
-        return n < f->flows ? n : f->flows;
+    if (!f.life)
+        return n < f.flows ? n : f.flows;
     uint64_t opened = 0;
-    for (uint64_t k = 0; k < n; k++) {
-        uint32_t slot = (uint32_t)k * SCATTER & (f->flows - 1);
-        uint32_t t = (uint32_t)(k >> f->flow_bits) + (slot * SCATTER >> (32 - f->life_bits));
-        opened += k < f->flows || !(t & (f->life - 1));
-    }
+    f.slot = f.round = 0;
+    for (uint64_t k = 0; k < n; k++, advance(&f))
+        opened += f.round == 0 || !((f.round + (f.slot * SCATTER >> (32 - f.life_bits))) & (f.life - 1));
     return opened;
 }

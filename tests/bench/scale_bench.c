@@ -25,7 +25,7 @@ struct queue {
     struct ws_source base;
     struct ws_source_iface iface;
     const struct ws_bench_frames *frames;
-    uint32_t *own; /* low bits of the packet numbers that belong here */
+    uint32_t *own; /* slots of the connections that belong here */
     uint32_t n_own, at;
     uint64_t turn;
     int64_t now_ns;
@@ -60,7 +60,7 @@ static int queue_rx(struct ws_source *s, struct ws_packet *pkt, unsigned max)
         return WS_SOURCE_END;
     for (unsigned i = 0; i < max; i++) {
         uint8_t *p = q->buf + (size_t)i * SLOT;
-        ws_bench_frames_make(q->frames, p, q->turn << q->frames->flow_bits | q->own[q->at]);
+        ws_bench_frames_make(q->frames, p, q->own[q->at], (uint32_t)q->turn);
         if (++q->at == q->n_own) {
             q->at = 0;
             q->turn++;
@@ -107,12 +107,13 @@ static struct ws_source *queue_open(struct run *r, unsigned w, unsigned n)
     q->stop = &r->stop;
     for (unsigned i = 0; i < WS_BURST_MAX; i++)
         ws_bench_frames_prepare(&r->frames, q->buf + (size_t)i * SLOT);
-    for (uint32_t k = 0; k < r->frames.flows; k++) {
+    uint32_t slot = 0;
+    for (uint32_t k = 0; k < r->frames.flows; k++, slot = ws_bench_frames_after(&r->frames, slot)) {
         struct ws_packet p = {.data = q->buf, .cap_len = r->frames.frame_len, .wire_len = r->frames.frame_len, .link_type = 1};
-        ws_bench_frames_make(&r->frames, q->buf, k);
+        ws_bench_frames_make(&r->frames, q->buf, slot, 0);
         ws_decode(&p, &ws_decode_defaults);
         if ((p.owner_hash & 127u) % n == w) /* as the receive stage has it */
-            q->own[q->n_own++] = k;
+            q->own[q->n_own++] = slot;
     }
     return &q->base;
 }

@@ -28,6 +28,11 @@ static inline bool ws_packet_clock_is_far(int64_t a, int64_t b)
 static inline int64_t ws_packet_clock_advance(struct ws_packet_clock *c, int64_t ts_ns,
                                               const int64_t *next_ns)
 {
+    /* nearly every packet: a little later than the last one (no clock yet is far away) */
+    if (!c->jumped && (uint64_t)ts_ns - (uint64_t)c->now_ns <= (uint64_t)WS_PACKET_CLOCK_JUMP_NS && ts_ns >= c->now_ns) {
+        c->jump_ns = ts_ns;
+        return c->now_ns = ts_ns;
+    }
     if (c->now_ns == INT64_MIN)
         c->now_ns = ts_ns;
     if (c->jumped && !ws_packet_clock_is_far(c->jump_ns, ts_ns))

@@ -31,6 +31,7 @@ struct ws_receive {
     bool done;
     bool can_wait;             /* of the source of this burst */
     bool stable;
+    bool sole; /* the only worker takes all from here, and of all protocols */
     uint64_t ordinal;          /* of the next packet */
     uint64_t trigger;          /* ordinal of the packet that is being handled */
     struct ws_packet_clock clock;
@@ -248,6 +249,11 @@ static bool is_other_proto(const struct ws_packet *p)
 /* A decoded packet: of the burst, or a datagram whose bytes are valid for this call only. */
 static void handle_decoded(struct ws_receive *r, struct ws_packet *p, bool burst)
 {
+    /* nearly every packet where one worker does it all */
+    if (WS_LIKELY(r->sole && burst && p->status == WS_DECODE_OK && !(p->flags & WS_PKT_FRAGMENT))) {
+        r->local[r->n_local++] = p; /* a burst has room */
+        return;
+    }
     bool frame = !(p->flags & WS_PKT_DATAGRAM);
     if (WS_UNLIKELY(r->cfg.tcp_udp_only) && p->status == WS_DECODE_OK && is_other_proto(p)) {
         p->status = WS_DECODE_NON_IP;
@@ -540,6 +546,8 @@ struct ws_receive *ws_receive_init(void *mem, const struct ws_receive_config *cf
     ws_steer_init(&r->steer, at, cfg->copy_chunks, SOURCE_MARKS);
     at += ws_align_up(ws_steer_bytes(cfg->copy_chunks, SOURCE_MARKS), 64);
     r->cfg.frag.decode = &r->cfg.decode;
+    r->cfg.decode.no_owner = cfg->workers == 1;
+    r->sole = cfg->workers == 1 && cfg->local && !cfg->tcp_udp_only;
     r->frag = ws_frag_init(at, &r->cfg.frag, r->counters, &frag_ops, r);
     return r;
 }

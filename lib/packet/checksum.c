@@ -37,7 +37,7 @@ static inline uint64_t halves64(uint64_t v)
 }
 
 /* Sums of 32-bit words over a multiple of 64 bytes: wide enough for 16 GiB. */
-static uint64_t sum_blocks(const uint8_t *at, uint32_t len)
+static __attribute__((noinline)) uint64_t sum_blocks(const uint8_t *at, uint32_t len)
 {
     uint64_t sum = 0;
     for (uint32_t i = 0; i < len; i += 4)
@@ -45,7 +45,7 @@ static uint64_t sum_blocks(const uint8_t *at, uint32_t len)
     return sum;
 }
 
-static uint64_t sum_words(const uint8_t *at, uint32_t len)
+static inline uint64_t sum_words(const uint8_t *at, uint32_t len)
 {
     uint64_t sum = 0;
     if (len >= 128) {

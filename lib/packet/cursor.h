@@ -164,7 +164,8 @@ static inline enum ws_next ws_cursor_flow(struct ws_cursor *c, uint8_t proto, ui
 {
     ws_cursor_key(c, proto, sport, dport);
     c->p->flags |= WS_PKT_IP;
-    c->p->owner_hash = ws_toeplitz_owner(&c->p->key);
+    if (!c->cfg->no_owner)
+        c->p->owner_hash = ws_toeplitz_owner(&c->p->key);
     return ws_cursor_stop(c, WS_DECODE_OK);
 }
 

@@ -133,43 +133,48 @@ enum ws_decode_status ws_decode_general(struct ws_packet *p, const struct ws_dec
 static inline bool is_plain(const struct ws_packet *p, const struct ws_decode_config *cfg)
 {
     const uint8_t *d = p->data;
-    return p->link_type == 1 && p->cap_len >= ETHER + IP4 + TCP && d[12] == 0x08 && d[13] == 0x00 && d[14] == 0x45 &&
-           (ws_load_be16(d + 20) & 0x3fff) == 0 && d[23] == WS_IPPROTO_TCP && ws_load_be16(d + 16) >= IP4 + TCP &&
-           !cfg->key_mac && !cfg->key_device;
+    return p->link_type == 1 && p->cap_len >= ETHER + IP4 + TCP &&
+           (ws_load_be32(d + 12) & 0xffffff00) == 0x08004500 &&               /* EtherType, version, header length */
+           (ws_load_be32(d + 20) & 0x3fff00ff) == WS_IPPROTO_TCP &&           /* MF, fragment offset, protocol */
+           ws_load_be16(d + 16) >= IP4 + TCP && !cfg->key_mac && !cfg->key_device;
 }
 
-/* The key, direction and owner of a plain packet. */
-static inline void plain_key(struct ws_packet *p, const uint8_t *ip, const uint8_t *tcp)
+/* The key, direction and owner of a plain packet. Endpoints are sorted without a branch: which comes first is as good as
+ * random from packet to packet. */
+static inline void plain_key(struct ws_packet *p, const struct ws_decode_config *cfg, const uint8_t *ip,
+                             const uint8_t *tcp)
 {
-    const uint32_t s = ws_load_be32(ip + 12), d = ws_load_be32(ip + 16);
-    const uint16_t sport = ws_load_be16(tcp), dport = ws_load_be16(tcp + 2);
-    const bool dir = s > d || (s == d && sport > dport);
+    const uint64_t src = (uint64_t)ws_load_be32(ip + 12) << 16 | ws_load_be16(tcp);
+    const uint64_t dst = (uint64_t)ws_load_be32(ip + 16) << 16 | ws_load_be16(tcp + 2);
+    const bool dir = src > dst;
+    const uint64_t swap = (src ^ dst) & (0 - (uint64_t)dir);
+    const uint64_t low = src ^ swap, high = dst ^ swap;
     struct ws_key *k = &p->key;
     memset(k, 0, sizeof(*k));
-    memcpy(k->addr[0], ip + (dir ? 16 : 12), 4);
-    memcpy(k->addr[1], ip + (dir ? 12 : 16), 4);
-    k->port[0] = dir ? dport : sport;
-    k->port[1] = dir ? sport : dport;
+    ws_store_be32(k->addr[0], (uint32_t)(low >> 16));
+    ws_store_be32(k->addr[1], (uint32_t)(high >> 16));
+    k->port[0] = (uint16_t)low;
+    k->port[1] = (uint16_t)high;
     k->ip_version = 4;
     k->proto = WS_IPPROTO_TCP;
     p->dir = dir;
-    p->owner_hash = ws_toeplitz_owner_ip4(s ^ d, (uint16_t)(sport ^ dport));
+    p->owner_hash = cfg->no_owner ? 0 : ws_toeplitz_owner_ip4((uint32_t)((src ^ dst) >> 16), (uint16_t)(src ^ dst));
 }
 
 enum ws_decode_status ws_decode(struct ws_packet *p, const struct ws_decode_config *cfg)
 {
     if (WS_UNLIKELY(!is_plain(p, cfg)))
         return ws_decode_general(p, cfg);
-    const uint8_t *ip = p->data + ETHER, *tcp = ip + IP4;
+    const uint8_t *const frame = p->data, *const ip = frame + ETHER, *const tcp = ip + IP4;
+    const uint32_t cap = p->cap_len, frame_wire = p->wire_len;
     /* what the lengths say is the datagram, captured and on the wire: what follows is padding or a trailer */
-    const uint32_t total = ws_load_be16(ip + 2) - IP4, header = (tcp[12] >> 4) * 4u;
-    const uint32_t wire_max = WS_MAX(p->cap_len, p->wire_len) - ETHER - IP4;
-    const uint32_t left = WS_MIN(p->cap_len - ETHER - IP4, total), wire = WS_MIN(wire_max, total);
-    const uint32_t have = WS_MIN(header, left);
+    const uint32_t total = ws_load_be16(ip + 2) - IP4, header = tcp[12] >> 4 << 2;
+    const uint32_t left = WS_MIN(cap - ETHER - IP4, total);
+    const uint32_t wire = WS_MIN(WS_MAX(cap, frame_wire) - ETHER - IP4, total), have = WS_MIN(header, left);
     if (WS_UNLIKELY(header < TCP || header > wire))
         return ws_decode_general(p, cfg);
 
-    plain_key(p, ip, tcp);
+    plain_key(p, cfg, ip, tcp);
     p->l3_off = ETHER;
     p->l4_off = ETHER + IP4;
     p->status = WS_DECODE_OK;
@@ -185,16 +190,14 @@ enum ws_decode_status ws_decode(struct ws_packet *p, const struct ws_decode_conf
     p->frag_id = 0;
     p->frag_off = 0;
     p->vlan_tci = 0;
-    memcpy(p->mac_src, p->data + 6, 6);
-    memcpy(p->mac_dst, p->data, 6);
-    p->tcp_wscale = 0;
-    if (WS_UNLIKELY(tcp[13] & WS_TCP_SYN))
-        p->tcp_wscale = ws_decode_window_scale(tcp + TCP, tcp + have);
+    memcpy(p->mac_src, frame + 6, 6);
+    memcpy(p->mac_dst, frame, 6);
+    p->tcp_wscale = WS_UNLIKELY(tcp[13] & WS_TCP_SYN) ? ws_decode_window_scale(tcp + TCP, tcp + have) : 0;
     p->tcp_hdr_len = (uint8_t)header;
     p->ip_hdr_len = IP4;
     p->l4_len = left;
     p->l4 = tcp;
-    p->flags = (p->flags & KEPT_FLAGS) | (p->cap_len < p->wire_len ? WS_PKT_SNAPPED : 0u) | WS_PKT_IP | WS_PKT_TCP;
+    p->flags = (p->flags & KEPT_FLAGS) | (cap < frame_wire ? WS_PKT_SNAPPED : 0u) | WS_PKT_IP | WS_PKT_TCP;
     /* not what was captured in part, nor what a length field claims beyond the wire */
     if (cfg->verify_l4 && left == total && !(p->flags & WS_PKT_SUM_UNKNOWN) &&
         WS_UNLIKELY(!ws_checksum_ok(ip + 12, ip + 16, 4, WS_IPPROTO_TCP, tcp, total)))

@@ -32,6 +32,7 @@ struct ws_decode_config {
     bool tunnels;        /* look into tunnels (default true) */
     bool tcp_udp_ports;  /* of TCP and UDP alone: SCTP, DCCP and UDP-Lite are IP payload as any other protocol */
     bool verify_l4;      /* compute TCP/UDP checksums and set WS_PKT_BAD_L4_SUM */
+    bool no_owner;       /* one worker owns all flows: owner_hash may stay 0 */
     uint8_t depth_max;   /* tunnels and nested datagrams (default 8) */
     uint16_t port_vxlan, port_geneve, port_gtpu, port_teredo, port_l2tp; /* 0 = off */
 };

@@ -241,7 +241,7 @@ static void reuse_flow(struct ws_flow_stage *fs, struct ws_flow *f, const struct
                        bool candidate)
 {
     struct ws_tcp_conn old = *conn_of(fs, f);
-    unsigned cdir = old.candidate.dir;
+    unsigned cdir = old.candidate_dir;
     if (candidate) {
         f->packets[cdir] -= WS_MIN(f->packets[cdir], old.candidate.packets);
         f->bytes[cdir] -= WS_MIN(f->bytes[cdir], old.candidate.frame_bytes);

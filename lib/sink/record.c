@@ -166,7 +166,7 @@ static void fill(struct record_sink *rs, struct ws_flow_record *r, struct ws_flo
         r->stream_bytes[d] = WS_RECORD_UNKNOWN;
         if (tcp && rs->lengths && f->selected) {
             r->stream_bytes[d] = ws_tcp_dir_length(&tcp->dir[d]);
-            r->gap_bytes[d] = tcp->gap_bytes[d];
+            r->gap_bytes[d] = ws_tcp_gap_bytes(tcp, d);
             r->gaps[d] = tcp->dir[d].gaps;
         }
         if (tcp && rs->order) {

@@ -138,20 +138,22 @@ static void note_window(struct ws_tcp_conn *c, unsigned dir, const struct ws_tcp
 static void remember(struct ws_tcp_conn *c, unsigned dir, unsigned state,
                      const struct ws_tcp_segment *s)
 {
-    if (c->candidate_state == state && c->candidate.dir == dir && c->candidate.isn == s->meta.seq) {
-        c->candidate.packets++;
-        c->candidate.frame_bytes += s->frame_bytes;
+    if (c->candidate_state == state && c->candidate_dir == dir && c->candidate.isn == s->meta.seq) {
+        if (c->candidate.packets < UINT32_MAX && s->frame_bytes < UINT32_MAX - c->candidate.frame_bytes) {
+            c->candidate.packets++;
+            c->candidate.frame_bytes += (uint32_t)s->frame_bytes;
+        }
         return;
     }
     c->candidate.ordinal = s->meta.ordinal;
-    c->candidate.frame_bytes = s->frame_bytes;
+    c->candidate.frame_bytes = (uint32_t)WS_MIN(s->frame_bytes, UINT32_MAX);
     c->candidate.ts_ns = s->meta.ts_ns;
     c->candidate.isn = s->meta.seq;
     c->candidate.ack = s->meta.ack;
     c->candidate.packets = 1;
-    c->candidate.dir = (uint8_t)dir;
+    c->candidate_dir = (uint8_t)dir;
     c->candidate_state = (uint8_t)state;
-    c->candidate.wscale = s->wscale;
+    c->candidate_wscale = s->wscale;
 }
 
 /* A SYN that opens nothing now. */
@@ -175,7 +177,7 @@ enum ws_tcp_verdict ws_conn_verdict(const struct ws_tcp_conn *c, unsigned dir,
     if (m->flags & WS_TCP_SYN) {
         if (d->flags & DIR_SYN && ws_tcp_isn(d) == m->seq)
             return WS_TCP_TAKEN; /* a copy of the SYN that we know */
-        if (ack && c->candidate_state == CAND_SYN && c->candidate.dir != dir &&
+        if (ack && c->candidate_state == CAND_SYN && c->candidate_dir != dir &&
             m->ack == c->candidate.isn + 1)
             return WS_TCP_NEW_CANDIDATE;
         if (ack && p->flags & DIR_SYN && !(d->flags & DIR_SYN) && m->ack == ws_tcp_isn(p) + 1)
@@ -187,12 +189,12 @@ enum ws_tcp_verdict ws_conn_verdict(const struct ws_tcp_conn *c, unsigned dir,
      * stream never counts, or a forged SYN with a well chosen ISN could cut it. */
     if (d->flags & DIR_SYNCED && m->seq == ws_seq_of(d->seq0, d->next))
         return WS_TCP_TAKEN;
-    if (c->candidate_state == CAND_SYN && c->candidate.dir == dir && m->seq == c->candidate.isn + 1)
+    if (c->candidate_state == CAND_SYN && c->candidate_dir == dir && m->seq == c->candidate.isn + 1)
         return WS_TCP_NEW_CANDIDATE;
     if (c->candidate_state == CAND_SYNACK &&
-        ((c->candidate.dir != dir && ack && m->ack == c->candidate.isn + 1 &&
+        ((c->candidate_dir != dir && ack && m->ack == c->candidate.isn + 1 &&
           m->seq == c->candidate.ack) ||
-         (c->candidate.dir == dir && m->seq == c->candidate.isn + 1)))
+         (c->candidate_dir == dir && m->seq == c->candidate.isn + 1)))
         return WS_TCP_NEW_CANDIDATE;
     return WS_TCP_TAKEN;
 }
@@ -209,7 +211,7 @@ static void choose_isn(struct ws_tcp_ctx *x, unsigned dir, uint32_t first)
 {
     struct ws_tcp_conn *c = x->c;
     struct ws_tcp_dir *d = &c->dir[dir];
-    if (c->candidate_state != CAND_ALT || c->candidate.dir != dir)
+    if (c->candidate_state != CAND_ALT || c->candidate_dir != dir)
         return;
     if (first == c->candidate.isn + 1 && undelivered(d)) {
         reanchor(x, dir, c->candidate.isn, 0);
@@ -352,7 +354,7 @@ void ws_conn_rst(struct ws_tcp_ctx *x, unsigned dir)
         /* RFC 9293 section 3.10.7.3: in SYN-SENT a reset must acknowledge the SYN */
         uint64_t acked = ws_seq_extend(p->seq0, p->next, m->ack);
         valid = ack && p->flags & DIR_SYN && acked >= p->base && acked <= p->top;
-        if (ack && c->candidate_state == CAND_ALT && c->candidate.dir != dir)
+        if (ack && c->candidate_state == CAND_ALT && c->candidate_dir != dir)
             valid = valid || m->ack == c->candidate.isn + 1;
     } else if (d->flags & DIR_SYNCED) {
         /* RFC 9293 section 3.10.7.4, RFC 5961 section 3.2: within the window; an observer that may
@@ -403,8 +405,8 @@ static void begin_hold(struct ws_tcp_ctx *x, unsigned dir)
         return;
     set_flags(d, DIR_HOLD, DIR_STARTED);
     /* stamps of damaged files may be anything */
-    if (__builtin_add_overflow(x->seg->meta.ts_ns, cfg->midstream_ns, &x->c->hold_until_ns[dir]))
-        x->c->hold_until_ns[dir] = INT64_MAX;
+    if (__builtin_add_overflow(x->seg->meta.ts_ns, cfg->midstream_ns, &x->c->rare[dir].hold_until_ns))
+        x->c->rare[dir].hold_until_ns = INT64_MAX;
 }
 
 void ws_conn_ack(struct ws_tcp_ctx *x, unsigned dir)
@@ -555,7 +557,7 @@ void ws_conn_midstream(struct ws_tcp_ctx *x, unsigned dir, uint32_t seq)
 void ws_tcp_adopt(struct ws_tcp *t, struct ws_tcp_conn *c, const struct ws_tcp_conn *old)
 {
     const struct ws_tcp_segment seg = {
-        .wscale = old->candidate.wscale,
+        .wscale = old->candidate_wscale,
         .meta = {.ts_ns = old->candidate.ts_ns,
                  .ordinal = old->candidate.ordinal,
                  .seq = old->candidate.isn,
@@ -564,7 +566,7 @@ void ws_tcp_adopt(struct ws_tcp *t, struct ws_tcp_conn *c, const struct ws_tcp_c
                      old->candidate_state == CAND_SYNACK ? WS_TCP_SYN | WS_TCP_ACK : WS_TCP_SYN},
     };
     struct ws_tcp_ctx x = {.t = t, .c = c, .seg = &seg};
-    unsigned dir = old->candidate.dir;
+    unsigned dir = old->candidate_dir;
     if (old->candidate_state != CAND_SYN && old->candidate_state != CAND_SYNACK)
         return;
     c->orig = (uint8_t)dir;

@@ -22,8 +22,8 @@ static void deliver_gap(struct ws_tcp_ctx *x, unsigned dir, uint64_t to, enum ws
     struct ws_tcp_dir *d = &x->c->dir[dir];
     uint64_t off = d->next - d->base, len = to - d->next;
     d->next = to;
-    d->gaps++;
-    x->c->gap_bytes[dir] += len;
+    x->c->rare[dir].gap_bytes = ws_tcp_gap_bytes(x->c, dir) + len;
+    d->gaps += d->gaps != UINT32_MAX;
     ws_tcp_note(t, WS_C_GAPS, 1);
     if (cause == WS_GAP_CAP)
         ws_tcp_note(t, WS_C_GAPS_CAP, 1);

@@ -273,7 +273,7 @@ static enum ws_tcp_verdict push_slow(struct ws_tcp_ctx *x, unsigned dir)
         c->orig = (uint8_t)dir;
     c->dir[dir].flags |= DIR_SEEN;
     for (unsigned i = 0; i < 2; i++)
-        if (c->dir[i].flags & DIR_HOLD && s->meta.ts_ns >= c->hold_until_ns[i])
+        if (c->dir[i].flags & DIR_HOLD && s->meta.ts_ns >= c->rare[i].hold_until_ns)
             ws_deliver_start(x, i);
 
     if (s->meta.flags & WS_TCP_RST) {

@@ -152,19 +152,23 @@ struct ws_tcp_conn {
     uint16_t history_seen; /* bit per letter and direction */
     struct ws_tcp_dir dir[2];
 
-    int64_t hold_until_ns[2]; /* by direction: packet time that ends the midstream wait */
-    uint64_t gap_bytes[2];
+    union {
+        int64_t hold_until_ns; /* packet time that ends the midstream wait, which comes before any gap */
+        uint64_t gap_bytes;    /* where dir.gaps is not 0 (ws_tcp_gap_bytes()) */
+    } rare[2];
     /* A SYN on an open tuple that may turn out to be a new connection (6a.8). */
     struct {
-        uint64_t ordinal, frame_bytes;
+        uint64_t ordinal;
         int64_t ts_ns;
-        uint32_t isn, ack, packets;
-        uint8_t dir, wscale;
+        uint32_t frame_bytes, packets; /* held at their maximum */
+        uint32_t isn, ack;
     } candidate;
+    uint8_t candidate_dir, candidate_wscale;
     uint8_t orig_known;
     uint8_t history_len;
-    char history[22]; /* Zeek's letters: originator upper case (set by orig) */
+    char history[20]; /* Zeek's letters: originator upper case (set by orig); 17 at most */
 };
+static_assert(sizeof(struct ws_tcp_conn) == 240, "with a flow and its two FlowIDs seven cache lines");
 #define WS_TCP_CONN_HOT (2 * WS_CACHE_LINE) /* bytes from its start */
 static_assert(offsetof(struct ws_tcp_conn, dir) + sizeof(struct ws_tcp_dir) + WS_TCP_DIR_HOT == WS_TCP_CONN_HOT,
               "hot parts end with the second line");
@@ -219,6 +223,12 @@ void ws_tcp_close(struct ws_tcp *t, struct ws_tcp_conn *c, void *flow, enum ws_g
 /* Zeek's conn_state for the connection (S0, S1, SF, REJ, S2, S3, RSTO, RSTR, RSTOS0, RSTRH, SH,
  * SHR, OTH). */
 const char *ws_tcp_conn_state(const struct ws_tcp_conn *c);
+
+/* Bytes in the gaps of a direction. */
+static inline uint64_t ws_tcp_gap_bytes(const struct ws_tcp_conn *c, unsigned dir)
+{
+    return c->dir[dir].gaps ? c->rare[dir].gap_bytes : 0;
+}
 
 /* Stream length so far (delivered and gaps), gap count and bytes of a direction. */
 uint64_t ws_tcp_dir_length(const struct ws_tcp_dir *d);

@@ -29,7 +29,7 @@ static void a_tcp_flow(void **state)
     f.flow.payload_bytes[1] = 900;
     f.flow.orig = 0;
     tcp.dir[1].gaps = 2;
-    tcp.gap_bytes[1] = 77;
+    tcp.rare[1].gap_bytes = 77;
     /* 60 bytes on the wire, of which the datagram says 46; a second one with length 0 (offload);
      * IPv6 */
     uint8_t frame[60] = {[14] = 0x45, [17] = 46};

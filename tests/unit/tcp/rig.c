@@ -147,7 +147,7 @@ void rig_ledger(struct rig *r)
         for (unsigned d = 0; d < 2; d++) {
             assert_int_equal(ws_tcp_dir_length(&r->c.dir[d]), r->stream[d].len);
             assert_int_equal(r->c.dir[d].gaps, r->stream[d].gaps);
-            assert_int_equal(r->c.gap_bytes[d], r->stream[d].gap_bytes);
+            assert_int_equal(ws_tcp_gap_bytes(&r->c, d), r->stream[d].gap_bytes);
         }
 }
 

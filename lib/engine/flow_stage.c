@@ -34,6 +34,7 @@ struct ws_flow_stage {
     bool per_tuple;
     bool stale;               /* the table let a flow go during this burst: look up again */
     uint64_t last_ordinal;
+    int64_t timeout_ns[WS_FLOW_CLASSES]; /* the table's */
     struct ws_counters scratch; /* of tcp_state: its bytes are REFUSED_NO_SINK in the real ledger */
 };
 
@@ -180,8 +181,17 @@ static bool note_first(struct ws_flow_stage *fs, struct ws_flow *f, unsigned dir
     return true;
 }
 
+static void show_frame(struct ws_flow_stage *fs, struct ws_flow *f, const struct ws_packet *p)
+{
+    /* With no selection a fragment's frame was shown when it came. */
+    if (fs->frames_all ? (p->flags & WS_PKT_RELEASED) != 0 : !(f->selected >> p->dir & 1))
+        return;
+    FOR_SINKS(fs, WS_SINK_PACKET, s)
+        (*s)->ops->packet(*s, f, p);
+}
+
 /* Counts a frame in its flow and shows it to packet sinks. */
-static void account_frame(struct ws_flow_stage *fs, struct ws_flow *f, const struct ws_packet *p)
+static inline void account_frame(struct ws_flow_stage *fs, struct ws_flow *f, const struct ws_packet *p)
 {
     unsigned dir = p->dir;
     if (p->flags & (WS_PKT_DATAGRAM | WS_PKT_FILTERED))
@@ -190,13 +200,8 @@ static void account_frame(struct ws_flow_stage *fs, struct ws_flow *f, const str
     f->bytes[dir] += p->wire_len;
     f->last_ts_ns[dir] = p->ts_ns;
     ws_count(fs->counters, WS_C_FLOW_PACKETS, 1);
-    if (!(fs->needs & WS_SINK_PACKET))
-        return;
-    /* With no selection a fragment's frame was shown when it came. */
-    if (fs->frames_all ? (p->flags & WS_PKT_RELEASED) != 0 : !(f->selected >> dir & 1))
-        return;
-    FOR_SINKS(fs, WS_SINK_PACKET, s)
-        (*s)->ops->packet(*s, f, p);
+    if (fs->needs & WS_SINK_PACKET)
+        show_frame(fs, f, p);
 }
 
 static void fill_segment(struct ws_tcp_segment *seg, const struct ws_packet *p)
@@ -295,7 +300,17 @@ static void count_not_continued(struct ws_flow_stage *fs, const struct ws_packet
         ws_count(fs->counters, WS_C_NOT_CONTINUED, 1);
 }
 
-static void tcp_packet(struct ws_flow_stage *fs, struct ws_flow *f, const struct ws_packet *p)
+static void count_payload(struct ws_flow_stage *fs, struct ws_flow *f, const struct ws_packet *p)
+{
+    f->payload_bytes[p->dir] += p->payload_wire_len;
+    if (!f->selected) {
+        ws_count(fs->counters, WS_C_TCP_SEGMENTS, 1);
+        ws_count(fs->counters, WS_C_PAYLOAD_SEEN, p->payload_len);
+        ws_count(fs->counters, WS_C_REFUSED_NO_SINK, p->payload_len);
+    }
+}
+
+static void tcp_segment(struct ws_flow_stage *fs, struct ws_flow *f, const struct ws_packet *p)
 {
     if (WS_UNLIKELY(p->flags & WS_PKT_BAD_L4_SUM) && refuse_checksum(fs, f, p))
         return;
@@ -321,14 +336,22 @@ static void tcp_packet(struct ws_flow_stage *fs, struct ws_flow *f, const struct
         count_stream(fs, f, p);
     account_frame(fs, f, p);
     ws_tcp_push(tcp_of(fs, f), c, f, p->dir, &seg);
-    if (!seg.no_payload) {
-        f->payload_bytes[p->dir] += p->payload_wire_len;
-        if (!f->selected) {
-            ws_count(fs->counters, WS_C_TCP_SEGMENTS, 1);
-            ws_count(fs->counters, WS_C_PAYLOAD_SEEN, p->payload_len);
-            ws_count(fs->counters, WS_C_REFUSED_NO_SINK, p->payload_len);
-        }
+    if (!seg.no_payload)
+        count_payload(fs, f, p);
+    ws_flow_table_touch(fs->table, f, p->clock_ns, tcp_class(f, c));
+}
+
+/* Where nobody takes bytes, a packet that only goes on needs no segment made of it. */
+static inline void tcp_packet(struct ws_flow_stage *fs, struct ws_flow *f, const struct ws_packet *p)
+{
+    struct ws_tcp_conn *c = conn_of(fs, f);
+    const bool plain = !(p->flags & (WS_PKT_BAD_L4_SUM | WS_PKT_FILTERED)) && f->seen >> p->dir & 1 && !fs->count_streams;
+    if (!plain || !ws_tcp_push_straight(tcp_of(fs, f), c, p)) {
+        tcp_segment(fs, f, p);
+        return;
     }
+    account_frame(fs, f, p);
+    count_payload(fs, f, p);
     ws_flow_table_touch(fs->table, f, p->clock_ns, tcp_class(f, c));
 }
 
@@ -393,7 +416,7 @@ static void flow_packet(struct ws_flow_stage *fs, struct ws_flow *f, uint32_t ha
             return;
         }
         open_flow(fs, f, p->dir, p->ordinal);
-    } else if (WS_UNLIKELY(ws_flow_table_is_idle(fs->table, f, p->clock_ns))) {
+    } else if (WS_UNLIKELY(ws_flow_is_idle(f, fs->timeout_ns, p->clock_ns))) {
         renew_flow(fs, f, p->clock_ns, WS_FLOW_IDLE);
         open_flow(fs, f, p->dir, p->ordinal);
     }
@@ -445,7 +468,7 @@ void ws_flow_stage_burst(struct ws_flow_stage *fs, const struct ws_packet *const
     fs->stale = false;
     for (unsigned i = 0; i < n; i++) {
         fs->last_ordinal = pkt[i]->ordinal;
-        if (has_flow(pkt[i])) {
+        if (WS_LIKELY(n_key == n || has_flow(pkt[i]))) {
             flow_packet(fs, flow[k], hash[k], pkt[i]);
             k++;
         } else {
@@ -567,6 +590,7 @@ struct ws_flow_stage *ws_flow_stage_init(void *mem, const struct ws_flow_stage_c
     fs->frames_all = ws_select_flows_all(cfg->select);
     fs->tcp_off = 0;
     fs->ext_bytes = cfg->flow.ext_bytes;
+    memcpy(fs->timeout_ns, cfg->flow.timeout_ns, sizeof(fs->timeout_ns));
     fs->table = ws_flow_table_init(at, &cfg->flow, cfg->counters, on_gone, fs);
     at += ws_align_up(ws_flow_table_bytes(&cfg->flow), 64);
     fs->tcp = ws_tcp_init(at, &cfg->tcp, cfg->counters, &tcp_ops, fs);

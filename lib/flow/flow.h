@@ -60,6 +60,15 @@ static inline void *ws_flow_ext(struct ws_flow *f, size_t off)
     return (uint8_t *)f + sizeof(*f) + off;
 }
 
+/* Whether the idle timeout of the flow's class, of timeout_ns by class (0 = never), has passed at now_ns. */
+static inline bool ws_flow_is_idle(const struct ws_flow *f, const int64_t *timeout_ns, int64_t now_ns)
+{
+    const int64_t timeout = timeout_ns[f->flow_class];
+    /* stamps of damaged files may lie further apart than an int64_t can say */
+    return timeout > 0 && now_ns > f->last_clock_ns &&
+           (uint64_t)now_ns - (uint64_t)f->last_clock_ns > (uint64_t)timeout;
+}
+
 /* The ordinal of the flow's first packet of either direction: what identifies a flow in a file. */
 static inline uint64_t ws_flow_first_ordinal(const struct ws_flow *f)
 {

@@ -197,12 +197,20 @@ static inline uint32_t match_tags(const struct bucket *b, uint16_t tag)
 
 static inline bool same_key(const struct ws_key *a, const struct ws_key *b)
 {
+#if defined(__SSE2__)
+    const __m128i *x = (const __m128i *)(const void *)a, *y = (const __m128i *)(const void *)b;
+    __m128i same = _mm_cmpeq_epi8(_mm_loadu_si128(x), _mm_loadu_si128(y));
+    for (unsigned i = 1; i < 4; i++)
+        same = _mm_and_si128(same, _mm_cmpeq_epi8(_mm_loadu_si128(x + i), _mm_loadu_si128(y + i)));
+    return _mm_movemask_epi8(same) == 0xffff;
+#else
     uint64_t x[8], y[8], diff = 0;
     memcpy(x, a, sizeof(x));
     memcpy(y, b, sizeof(y));
     for (unsigned i = 0; i < 8; i++)
         diff |= x[i] ^ y[i];
     return diff == 0;
+#endif
 }
 
 static inline struct ws_flow *find_in(const struct ws_flow_table *t, const struct bucket *b,
@@ -375,24 +383,16 @@ static void list_unlink(struct ws_flow_table *t, struct ws_flow *f)
     l->count--;
 }
 
-void ws_flow_table_touch(struct ws_flow_table *t, struct ws_flow *f, int64_t now_ns,
-                         enum ws_flow_class cls)
+void ws_flow_table_reclass(struct ws_flow_table *t, struct ws_flow *f, enum ws_flow_class cls)
 {
-    f->last_clock_ns = now_ns;
-    if (WS_UNLIKELY(f->flow_class != cls)) {
-        list_unlink(t, f);
-        f->flow_class = (uint8_t)cls;
-        list_append(t, f);
-    }
+    list_unlink(t, f);
+    f->flow_class = (uint8_t)cls;
+    list_append(t, f);
 }
 
 bool ws_flow_table_is_idle(const struct ws_flow_table *t, const struct ws_flow *f, int64_t now_ns)
 {
-    int64_t timeout_ns = t->cfg.timeout_ns[f->flow_class];
-    if (timeout_ns <= 0 || now_ns <= f->last_clock_ns)
-        return false;
-    /* stamps of damaged files may lie further apart than an int64_t can say */
-    return (uint64_t)now_ns - (uint64_t)f->last_clock_ns > (uint64_t)timeout_ns;
+    return ws_flow_is_idle(f, t->cfg.timeout_ns, now_ns);
 }
 
 /* --- letting flows go ------------------------------------------------------------------------- */

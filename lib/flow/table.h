@@ -68,10 +68,18 @@ struct ws_flow *ws_flow_table_add(struct ws_flow_table *t, const struct ws_key *
                                   int64_t now_ns, struct ws_flow *const *protect,
                                   unsigned n_protect);
 
+/* Puts a flow in another class. */
+void ws_flow_table_reclass(struct ws_flow_table *t, struct ws_flow *f, enum ws_flow_class cls);
+
 /* Marks a flow as used now and puts it in a class: one store when the class is unchanged. now_ns
  * never goes back. */
-void ws_flow_table_touch(struct ws_flow_table *t, struct ws_flow *f, int64_t now_ns,
-                         enum ws_flow_class cls);
+static inline void ws_flow_table_touch(struct ws_flow_table *t, struct ws_flow *f, int64_t now_ns,
+                                       enum ws_flow_class cls)
+{
+    f->last_clock_ns = now_ns;
+    if (WS_UNLIKELY(f->flow_class != cls))
+        ws_flow_table_reclass(t, f, cls);
+}
 
 /* Whether the flow's idle timeout has passed at now_ns: its next packet is a new flow (6a.3). */
 bool ws_flow_table_is_idle(const struct ws_flow_table *t, const struct ws_flow *f, int64_t now_ns);

@@ -298,47 +298,68 @@ static enum ws_tcp_verdict push_slow(struct ws_tcp_ctx *x, unsigned dir)
     return WS_TCP_TAKEN;
 }
 
+/* Whether a segment is the next bytes of an open stream, all captured, or an ACK there: what nearly every one is. */
+static inline bool is_straight(const struct ws_tcp_conn *c, unsigned dir, uint32_t seq, uint8_t flags)
+{
+    const struct ws_tcp_dir *d = &c->dir[dir], *p = &c->dir[dir ^ 1];
+    return c->state == WS_TCP_OPEN && !c->candidate_state && !c->closed && (flags & (uint8_t)~WS_TCP_PSH) == WS_TCP_ACK &&
+           (d->flags & (DIR_STARTED | DIR_FIN | DIR_SYNDATA)) == DIR_STARTED && !d->head &&
+           seq == ws_seq_of(d->seq0, d->next) && !(p->flags & (DIR_HOLD | DIR_SYNDATA | DIR_FIN));
+}
+
+/* Takes the ACK of a straight segment if it acknowledges what its peer p has sent, and nothing else depends on it. */
+static inline bool take_ack(struct ws_tcp_dir *p, uint32_t ack)
+{
+    const int32_t more = ws_seq_diff(ack, ws_seq_of(p->seq0, p->acked));
+    if (!(p->flags & DIR_ACKED) || p->far_count || more < 0 || p->acked + (uint32_t)more > p->top)
+        return false;
+    p->acked += (uint32_t)more;
+    return true;
+}
+
+/* The rest of a straight segment: window, history, counts, position. */
+static inline void take_straight(struct ws_tcp *t, struct ws_tcp_conn *c, unsigned dir, uint16_t window, uint32_t len)
+{
+    struct ws_tcp_dir *d = &c->dir[dir];
+    const unsigned shift = d->wscale && c->dir[dir ^ 1].wscale ? WS_MIN(d->wscale - 1u, 14u) : 0;
+    d->window = (uint32_t)window << shift;
+    ws_count(t->counters, WS_C_TCP_SEGMENTS, 1);
+    ws_conn_history(c, dir, len ? WS_HISTORY_DATA : WS_HISTORY_ACK);
+    if (!len)
+        return;
+    ws_count(t->counters, WS_C_PAYLOAD_SEEN, len);
+    ws_count(t->counters, WS_C_PAYLOAD_DELIVERED, len);
+    ws_count(t->counters, WS_C_STREAM_BYTES, len);
+    d->next += len;
+    if (d->top < d->next)
+        d->top = d->next;
+    d->far_count = 0;
+}
+
+bool ws_tcp_push_straight(struct ws_tcp *t, struct ws_tcp_conn *c, const struct ws_packet *p)
+{
+    if (t->ops.data || t->ops.segment || p->payload_wire_len != p->payload_len ||
+        !is_straight(c, p->dir, p->tcp_seq, p->tcp_flags) || !take_ack(&c->dir[p->dir ^ 1], p->tcp_ack))
+        return false;
+    take_straight(t, c, p->dir, p->tcp_window, p->payload_len);
+    return true;
+}
+
 enum ws_tcp_verdict ws_tcp_push(struct ws_tcp *t, struct ws_tcp_conn *c, void *flow, unsigned dir,
                                 const struct ws_tcp_segment *s)
 {
-    struct ws_tcp_dir *d = &c->dir[dir], *p = &c->dir[dir ^ 1];
-    const enum ws_tcp_state state = (enum ws_tcp_state)c->state;
-
-    /* The path of nearly every segment: the next bytes of an open stream, or an ACK. */
-    if (WS_LIKELY(state == WS_TCP_OPEN && !c->candidate_state && !c->closed &&
-                  (s->meta.flags & (uint8_t)~WS_TCP_PSH) == WS_TCP_ACK &&
-                  (d->flags & (DIR_STARTED | DIR_FIN | DIR_SYNDATA)) == DIR_STARTED && !d->head &&
-                  s->meta.seq == ws_seq_of(d->seq0, d->next) && s->wire_len == s->len &&
-                  !s->no_payload && !(p->flags & (DIR_HOLD | DIR_SYNDATA | DIR_FIN)))) {
-        const uint32_t len = s->len;
-        const int32_t acked = ws_seq_diff(s->meta.ack, ws_seq_of(p->seq0, p->acked));
-        if (WS_LIKELY(p->flags & DIR_ACKED && !p->far_count && acked >= 0 && p->acked + (uint32_t)acked <= p->top))
-            p->acked += (uint32_t)acked;
-        else
-            ws_conn_ack(&(struct ws_tcp_ctx){t, c, flow, s, true}, dir);
-        const unsigned shift = d->wscale && p->wscale ? WS_MIN(d->wscale - 1u, 14u) : 0;
-        d->window = (uint32_t)s->meta.window << shift;
-        ws_count(t->counters, WS_C_TCP_SEGMENTS, 1);
-        if (!len) {
-            ws_conn_history(c, dir, WS_HISTORY_ACK);
-            return WS_TCP_TAKEN;
-        }
-        const uint64_t pos = d->next;
-        ws_conn_history(c, dir, WS_HISTORY_DATA);
-        ws_count(t->counters, WS_C_PAYLOAD_SEEN, len);
-        ws_count(t->counters, WS_C_PAYLOAD_DELIVERED, len);
-        ws_count(t->counters, WS_C_STREAM_BYTES, len);
-        d->next = pos + len;
-        if (d->top < d->next)
-            d->top = d->next;
-        d->far_count = 0;
-        if (t->ops.segment)
-            t->ops.segment(flow, dir, (int64_t)(pos - WS_SEQ_BIAS), s, t->user);
-        if (t->ops.data)
-            t->ops.data(flow, dir, pos - d->base, s->data, len, &s->meta, t->user);
-        return WS_TCP_TAKEN;
-    }
-    return push_slow(&(struct ws_tcp_ctx){t, c, flow, s, false}, dir);
+    const struct ws_tcp_dir *d = &c->dir[dir];
+    const uint64_t pos = d->next;
+    if (WS_UNLIKELY(s->wire_len != s->len || s->no_payload || !is_straight(c, dir, s->meta.seq, s->meta.flags)))
+        return push_slow(&(struct ws_tcp_ctx){t, c, flow, s, false}, dir);
+    if (WS_UNLIKELY(!take_ack(&c->dir[dir ^ 1], s->meta.ack)))
+        ws_conn_ack(&(struct ws_tcp_ctx){t, c, flow, s, true}, dir);
+    take_straight(t, c, dir, s->meta.window, s->len);
+    if (s->len && t->ops.segment)
+        t->ops.segment(flow, dir, (int64_t)(pos - WS_SEQ_BIAS), s, t->user);
+    if (s->len && t->ops.data)
+        t->ops.data(flow, dir, pos - d->base, s->data, s->len, &s->meta, t->user);
+    return WS_TCP_TAKEN;
 }
 
 void ws_tcp_close(struct ws_tcp *t, struct ws_tcp_conn *c, void *flow, enum ws_gap_cause cause)

@@ -204,6 +204,10 @@ enum ws_tcp_verdict ws_tcp_verdict(const struct ws_tcp_conn *c, unsigned dir,
 enum ws_tcp_verdict ws_tcp_push(struct ws_tcp *t, struct ws_tcp_conn *c, void *flow, unsigned dir,
                                 const struct ws_tcp_segment *seg);
 
+/* Takes a TCP packet without FILTERED content as ws_tcp_push() would, if it is the next of its direction and nobody wants
+ * bytes or segments: no callback is called then. False: it is for ws_tcp_push(), nothing was done. */
+bool ws_tcp_push_straight(struct ws_tcp *t, struct ws_tcp_conn *c, const struct ws_packet *p);
+
 /* Tells that len bytes from sequence number seq on were sent in a datagram of which a fragment never
  * came. Should they not come otherwise, the cause of their gap is WS_GAP_FRAGMENT instead of
  * NEVER_SEEN. Nothing else changes. The last 256 such ranges of all connections are remembered. */

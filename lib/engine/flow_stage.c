@@ -11,6 +11,9 @@
  * cursor passes 1M flows in 2 s, far below the shortest idle timeout. */
 enum { EXPIRE_BUDGET = 16 };
 
+/* How many packets ahead the neighbours of a flow in the table's lists are prefetched: by then its own lines have come. */
+enum { LINKS_AHEAD = 4 };
+
 /* Packets of an open TCP connection whose handshake was not seen both ways, until it counts as
  * established (filtered ones too: class and so expiry must not depend on a filter). */
 enum { ESTABLISHED_PACKETS = 4 };
@@ -438,6 +441,13 @@ static bool has_flow(const struct ws_packet *p)
     return !(p->flags & WS_PKT_FRAGMENT) || (p->flags & WS_PKT_FLOW_KNOWN);
 }
 
+/* A TCP flow on its way to established changes its class soon, and so its place in the lists of the table. */
+static inline void prefetch_links(const struct ws_flow_stage *fs, const struct ws_flow *f)
+{
+    if (f && (f->flow_class == WS_FLOW_UNANSWERED || f->flow_class == WS_FLOW_ANSWERED) && f->key.proto == 6)
+        ws_flow_table_prefetch_links(fs->table, f);
+}
+
 static void other_frame(struct ws_flow_stage *fs, const struct ws_packet *p)
 {
     if (!fs->frames_all || (p->flags & WS_PKT_FILTERED))
@@ -469,6 +479,8 @@ void ws_flow_stage_burst(struct ws_flow_stage *fs, const struct ws_packet *const
     for (unsigned i = 0; i < n; i++) {
         fs->last_ordinal = pkt[i]->ordinal;
         if (WS_LIKELY(n_key == n || has_flow(pkt[i]))) {
+            if (k + LINKS_AHEAD < n_key)
+                prefetch_links(fs, flow[k + LINKS_AHEAD]);
             flow_packet(fs, flow[k], hash[k], pkt[i]);
             k++;
         } else {

@@ -383,6 +383,19 @@ static void list_unlink(struct ws_flow_table *t, struct ws_flow *f)
     l->count--;
 }
 
+/* The line of a flow that holds its place in a list. */
+static inline void prefetch_links_of(const struct ws_flow_table *t, uint32_t id)
+{
+    if (id != NONE)
+        WS_PREFETCH(t->flows + id * t->stride + offsetof(struct ws_flow, table_next));
+}
+
+void ws_flow_table_prefetch_links(const struct ws_flow_table *t, const struct ws_flow *f)
+{
+    prefetch_links_of(t, f->table_prev);
+    prefetch_links_of(t, f->table_next);
+}
+
 void ws_flow_table_reclass(struct ws_flow_table *t, struct ws_flow *f, enum ws_flow_class cls)
 {
     list_unlink(t, f);
@@ -547,6 +560,9 @@ static struct ws_flow *take_free(struct ws_flow_table *t)
         struct ws_flow *f = flow_at(t, t->free_head);
         t->free_head = f->table_next;
         memset(f, 0, sizeof(*f) + t->cfg.ext_bytes);
+        if (t->free_head != NONE) /* the next one, which has lain idle */
+            for (size_t at = 0; at < t->stride; at += WS_CACHE_LINE)
+                WS_PREFETCH(t->flows + t->free_head * t->stride + at);
         f->id = (uint32_t)((size_t)((uint8_t *)f - t->flows) / t->stride);
         return f;
     }

@@ -8,8 +8,9 @@
 #include "packet/decode.h"
 
 /* Entries of the flow table that expiry looks at after each burst: at 1 Mpps and bursts of 32 the
- * cursor passes 1M flows in 2 s, far below the shortest idle timeout. */
-enum { EXPIRE_BUDGET = 16 };
+ * cursor passes 1M flows in 1 s, far below the shortest idle timeout. At 10 Mpps and bursts of 64 it looks at 5M a second:
+ * where 1M flows a second begin and end, few of those that ended wait for it. */
+enum { EXPIRE_BUDGET = 32 };
 
 /* How many packets ahead the neighbours of a flow in the table's lists are prefetched: by then its own lines have come. */
 enum { LINKS_AHEAD = 4 };

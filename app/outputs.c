@@ -18,6 +18,7 @@
 #include "app/post.h"
 #include "app/run.h"
 #include "format/name.h"
+#include "sink/losses.h"
 #include "sink/stream.h"
 
 void outputs_iface(struct ws_pcapng_iface *out, const struct ws_source_iface *in)
@@ -304,6 +305,46 @@ int outputs_add(struct run *r, struct ws_output_config *oc, struct ws_output **o
     return add_output(r, oc, out);
 }
 
+/* Where packets were lost before they came to the packet sink of a worker: its own thread, and for worker 0 also the
+ * receivers, which lose for all. */
+static const struct ws_counters *lost_before(void *user, unsigned i)
+{
+    const struct ws_losses *l = user;
+    const struct run *r = l->run;
+    if (i == 0)
+        return ws_engine_thread_counters(r->engine, l->worker);
+    return l->worker == 0 && i - 1 < r->ec.receivers ? ws_engine_thread_counters(r->engine, r->ec.workers + i - 1) : NULL;
+}
+
+static int prepare_losses(struct run *r)
+{
+    if (!r->out.pcapng || !(r->cmd & CMD_LIVE))
+        return 0;
+    r->out.losses = calloc(r->ec.workers, sizeof(*r->out.losses));
+    if (!r->out.losses) {
+        fprintf(stderr, "wirespool: out of memory\n");
+        return 3;
+    }
+    for (unsigned w = 0; w < r->ec.workers; w++)
+        r->out.losses[w] = (struct ws_losses){.n_iface = r->n_iface, .before = lost_before, .run = r, .worker = w};
+    return 0;
+}
+
+/* What we lost of an interface, and what is in files, of all workers. With several interfaces it is not known of which one
+ * the packets were that did not come as far as a sink. */
+static void add_losses(const struct run *r, unsigned iface, struct ws_pcapng_stats *st)
+{
+    if (!r->out.losses)
+        return;
+    st->os_dropped = st->delivered = 0;
+    for (unsigned w = 0; w < r->ec.workers; w++) {
+        st->os_dropped += atomic_load_explicit(&r->out.losses[w].shed[iface], memory_order_relaxed);
+        st->delivered += atomic_load_explicit(&r->out.losses[w].written[iface], memory_order_relaxed);
+    }
+    for (unsigned t = 0; r->n_iface == 1 && t < r->ec.workers + r->ec.receivers; t++)
+        st->os_dropped += ws_losses_ours(ws_engine_thread_counters(r->engine, t));
+}
+
 /* Interface statistics at the end of a pcapng file: what a file itself can tell of loss. */
 size_t outputs_pcapng_trailer(void *user, uint8_t *buf, size_t max)
 {
@@ -323,8 +364,11 @@ size_t outputs_pcapng_trailer(void *user, uint8_t *buf, size_t max)
             /* the thread that polls the interface counts on meanwhile */
             .received = __atomic_load_n(&f->received, __ATOMIC_RELAXED),
             .dropped = __atomic_load_n(&f->dropped, __ATOMIC_RELAXED),
+            .os_dropped = WS_PCAPNG_UNKNOWN,
+            .delivered = WS_PCAPNG_UNKNOWN,
         };
-        if ((st.received != UINT64_MAX || st.dropped != UINT64_MAX) && max - len >= WS_PCAPNG_STATS_MAX)
+        add_losses(r, i, &st);
+        if ((r->out.losses || st.received != UINT64_MAX || st.dropped != UINT64_MAX) && max - len >= WS_PCAPNG_STATS_MAX)
             len += ws_pcapng_stats_encode(buf + len, max - len, &st);
     }
     return len;
@@ -490,6 +534,8 @@ int outputs_prepare(struct run *r)
             return 3;
         }
     }
+    if ((code = prepare_losses(r)))
+        return code;
     if (pcap && (code = r->out.pcap_rotates ? prepare_rotating_pcap(r, pcap)
                                             : prepare_merged_pcap(r, pcap)))
         return code;
@@ -532,6 +578,7 @@ void outputs_fini(struct outputs *o)
     for (unsigned i = 0; i < o->n_writer; i++)
         if (o->writer[i])
             ws_writer_destroy(o->writer[i]);
+    free(o->losses);
     for (unsigned w = 0; w < WS_WORKERS_MAX; w++)
         stream_report_fini(&o->report[w]);
 }

@@ -20,6 +20,7 @@ struct outputs {
     struct ws_output *pcap, *streams, *flows, *rest;
     struct ws_output *console;
     struct ws_output *metadata; /* a directory of its own, when streams go to standard output */
+    struct ws_losses *losses; /* of the packet output, one a worker; live pcapng only, else NULL */
     struct chart chart;
     struct ws_sink *ssids[WS_WORKERS_MAX]; /* destroyed with the engine */
     bool pcap_rotates, pcapng;

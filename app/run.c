@@ -348,6 +348,57 @@ static void explain_nothing(const struct run *r)
     }
 }
 
+/* Each thread's own part of the counters: with a queue each, those are the queues'. */
+static unsigned ledger_parts(const struct run *r, struct ws_ledger_part *part)
+{
+    static const char *const kinds[] = {"worker", "receiver", "writer"};
+    const unsigned n[] = {r->ec.workers, r->ec.receivers, r->ec.n_writer};
+    unsigned t = 0;
+    for (unsigned k = 0; k < WS_ARRAY_SIZE(kinds); k++)
+        for (unsigned i = 0; i < n[k]; i++, t++)
+            part[t] = (struct ws_ledger_part){kinds[k], i, ws_engine_thread_counters(r->engine, t)};
+    return t;
+}
+
+/* What each receive queue of the devices gave and lost, as a member of the statistics. */
+static char *queues_json(const struct run *r)
+{
+    char *text = NULL;
+    size_t len;
+    FILE *f = open_memstream(&text, &len);
+    if (!f)
+        return NULL;
+#if WS_HAVE_DPDK
+    fputs(r->n_port ? ",\"queues\":[" : "", f);
+    for (unsigned i = 0, n = 0; i < r->n_port; i++) {
+        for (uint16_t q = 0; q < ws_port_info(r->port[i])->queues; q++, n++) {
+            struct ws_port_queue_counts c;
+            ws_port_queue_counts(r->port[i], q, &c);
+            fprintf(f, "%s{\"device\":%u,\"queue\":%u,\"packets\":%" PRIu64 ",\"missed\":", n ? "," : "", i, q, c.packets);
+            if (c.missed == UINT64_MAX)
+                fputs("null}", f);
+            else
+                fprintf(f, "%" PRIu64 "}", c.missed);
+        }
+    }
+    fputs(r->n_port ? "]" : "", f);
+#else
+    (void)r;
+#endif
+    if (fclose(f) == 0)
+        return text;
+    free(text);
+    return NULL;
+}
+
+static void print_stats_json(struct run *r, FILE *f)
+{
+    static struct ws_ledger_part part[WS_WORKERS_MAX + WS_RECEIVERS_MAX + WS_WRITERS_MAX];
+    char *queues = queues_json(r);
+    ws_ledger_print_json(f, &r->sum, part, ledger_parts(r, part), queues ? queues : "");
+    free(queues);
+}
+
 static int print_stats(struct run *r)
 {
     int code = 0;
@@ -357,7 +408,7 @@ static int print_stats(struct run *r)
         return code;
     FILE *f = r->stats_json ? r->stats_json : stderr;
     r->stats_json = NULL;
-    ws_ledger_print_json(f, &r->sum);
+    print_stats_json(r, f);
     bool bad = ferror(f);
     if ((f != stderr && fclose(f) != 0) || bad) {
         fprintf(stderr, "wirespool: %s: %s\n", r->o->stats_json, strerror(errno));

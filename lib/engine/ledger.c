@@ -3,6 +3,7 @@
 #include "engine/ledger.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
 
 static uint64_t range(const struct ws_counters *c, enum ws_counter first, enum ws_counter last)
 {
@@ -73,7 +74,21 @@ void ws_ledger_print(FILE *out, const struct ws_counters *s)
             cause ? cause : "", cause ? ")" : "");
 }
 
-void ws_ledger_print_json(FILE *out, const struct ws_counters *s)
+static void print_part_json(FILE *out, const struct ws_ledger_part *p)
+{
+    bool first = true;
+    fprintf(out, "{\"thread\":\"%s\",\"number\":%u,\"counters\":{", p->kind, p->number);
+    for (int i = 0; i < WS_C_COUNT; i++) {
+        uint64_t v = ws_count_get(p->counters, (enum ws_counter)i);
+        if (v)
+            fprintf(out, "%s\"%s\":%" PRIu64, first ? "" : ",", ws_counter_info[i].name, v);
+        first = first && !v;
+    }
+    fputs("}}", out);
+}
+
+void ws_ledger_print_json(FILE *out, const struct ws_counters *s, const struct ws_ledger_part *part, unsigned parts,
+                          const char *more)
 {
     struct ws_ledger_equation eq[WS_LEDGER_EQUATIONS];
     unsigned wrong = ws_ledger_check(s, eq);
@@ -86,8 +101,13 @@ void ws_ledger_print_json(FILE *out, const struct ws_counters *s)
         fprintf(out, "%s{\"equation\":\"%s\",\"left\":%" PRIu64 ",\"right\":%" PRIu64 ",\"ok\":%s}",
                 i ? "," : "", eq[i].name, eq[i].left, eq[i].right,
                 eq[i].left == eq[i].right ? "true" : "false");
-    fprintf(out, "],\"balanced\":%s,\"deterministic\":%s}\n", wrong ? "false" : "true",
+    fprintf(out, "],\"balanced\":%s,\"deterministic\":%s,\"threads\":[", wrong ? "false" : "true",
             ws_ledger_not_deterministic(s) ? "false" : "true");
+    for (unsigned i = 0; i < parts; i++) {
+        fputs(i ? "," : "", out);
+        print_part_json(out, &part[i]);
+    }
+    fprintf(out, "]%s}\n", more);
 }
 
 const enum ws_counter ws_ledger_losses[] = {

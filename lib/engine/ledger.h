@@ -23,8 +23,16 @@ const char *ws_ledger_not_deterministic(const struct ws_counters *sum);
 /* Prints every non-zero counter with unit and help, then each equation. */
 void ws_ledger_print(FILE *out, const struct ws_counters *sum);
 
-/* The same as one JSON object. */
-void ws_ledger_print_json(FILE *out, const struct ws_counters *sum);
+/* The counters of one thread, as a part of the sum. */
+struct ws_ledger_part {
+    const char *kind; /* "worker", "receiver", "writer" */
+    unsigned number;
+    const struct ws_counters *counters;
+};
+
+/* The same as one JSON object; with the parts' counters that are not 0, and more ("" or ",\"key\":value") as given. */
+void ws_ledger_print_json(FILE *out, const struct ws_counters *sum, const struct ws_ledger_part *part, unsigned parts,
+                          const char *more);
 
 /* The counters of what we (not the traffic) lost: sheds, failed writes, lost records. Ends with WS_C_COUNT. */
 extern const enum ws_counter ws_ledger_losses[];

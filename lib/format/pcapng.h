@@ -60,6 +60,7 @@ struct ws_pcapng_stats {
     uint64_t ticks;                  /* stamp of the statistics, in units of the interface */
     uint64_t start_ticks, end_ticks; /* of the capture; WS_PCAPNG_UNKNOWN = not said */
     uint64_t received, dropped;      /* isb_ifrecv, isb_ifdrop; WS_PCAPNG_UNKNOWN = not said */
+    uint64_t os_dropped, delivered;  /* isb_osdrop, isb_usrdeliv; likewise; encoded only */
 };
 
 /* --- decoding --- */
@@ -117,9 +118,9 @@ struct ws_pcapng_about {
 size_t ws_pcapng_section_encode(uint8_t *out, size_t room, const struct ws_pcapng_about *about);
 /* Of iface, link_type, snaplen and name are used; the resolution is written as ns. */
 size_t ws_pcapng_iface_encode(uint8_t *out, size_t room, const struct ws_pcapng_iface *iface);
-/* Fields are ns since the epoch (ticks, start_ticks, end_ticks) and counts; WS_PCAPNG_UNKNOWN is
+/* Fields are ns since the epoch (ticks, start_ticks, end_ticks) and counts: received, dropped, os_dropped, delivered; WS_PCAPNG_UNKNOWN is
  * left out. */
-#define WS_PCAPNG_STATS_MAX 76u
+#define WS_PCAPNG_STATS_MAX 100u
 size_t ws_pcapng_stats_encode(uint8_t *out, size_t room, const struct ws_pcapng_stats *st);
 
 #define WS_PCAPNG_EPB_HEAD 28u

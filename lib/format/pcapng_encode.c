@@ -121,6 +121,8 @@ size_t ws_pcapng_stats_encode(uint8_t *out, size_t room, const struct ws_pcapng_
     put_option64(&o, 3, st->end_ticks, true);
     put_option64(&o, 4, st->received, false);
     put_option64(&o, 5, st->dropped, false);
+    put_option64(&o, 7, st->os_dropped, false);
+    put_option64(&o, 8, st->delivered, false);
     put32(&o, 0);
     return end(&o);
 }

@@ -13,6 +13,12 @@
 void ws_frame_encode(struct ws_frame *f, const struct ws_frame_format *fmt, uint32_t iface,
                      const struct ws_packet *p)
 {
+    ws_frame_encode_after(f, fmt, iface, p, WS_PCAPNG_UNKNOWN);
+}
+
+void ws_frame_encode_after(struct ws_frame *f, const struct ws_frame_format *fmt, uint32_t iface,
+                           const struct ws_packet *p, uint64_t drop_count)
+{
     uint32_t cap = fmt->snaplen ? WS_MIN(p->cap_len, fmt->snaplen) : p->cap_len;
     f->cap_len = cap;
     f->piece[0].data = f->head;
@@ -24,7 +30,7 @@ void ws_frame_encode(struct ws_frame *f, const struct ws_frame_format *fmt, uint
             .ticks = (uint64_t)p->ts_ns,
             .cap_len = cap,
             .wire_len = p->wire_len,
-            .drop_count = WS_PCAPNG_UNKNOWN,
+            .drop_count = drop_count,
         };
         f->piece[0].len = WS_PCAPNG_EPB_HEAD;
         f->len = ws_pcapng_epb_head(f->head, &e);

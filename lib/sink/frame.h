@@ -29,6 +29,11 @@ struct ws_frame {
 void ws_frame_encode(struct ws_frame *f, const struct ws_frame_format *fmt, uint32_t iface,
                      const struct ws_packet *p);
 
+/* The same when drop_count packets of the interface were lost before this one: pcapng says so (epb_dropcount).
+ * WS_PCAPNG_UNKNOWN: nothing is said. */
+void ws_frame_encode_after(struct ws_frame *f, const struct ws_frame_format *fmt, uint32_t iface,
+                           const struct ws_packet *p, uint64_t drop_count);
+
 /* Writes what stands before the first packet of a file: the pcap header with iface[0]'s link type,
  * or a section header and the n interface descriptions. Returns the length, 0 when room is too
  * small. A classic file needs n >= 1; ws_frame_header_room(n) bytes always suffice. */

@@ -158,12 +158,14 @@ static void on_packet(struct ws_sink *s, struct ws_flow *flow, const struct ws_p
         order += ps->passed;
     }
     order = WS_MAX(order, ps->last_order);
-    ws_frame_encode(&f, &ps->cfg.format, p->iface, p);
+    ws_frame_encode_after(&f, &ps->cfg.format, p->iface, p, ws_losses_before(ps->cfg.losses, p->iface));
     if (WS_UNLIKELY(ws_channel_record(ps->cfg.channel, order, f.piece, f.n) != 0)) {
         ws_count(s->counters, WS_C_SHED_BLOCK_PACKETS, 1);
+        ws_losses_shed(ps->cfg.losses, p->iface);
         return;
     }
     ps->last_order = order;
+    ws_losses_written(ps->cfg.losses, p->iface);
     ws_count(s->counters, WS_C_OUT_PACKETS, 1);
     ws_count(s->counters, WS_C_OUT_PACKET_BYTES, f.cap_len);
 }

@@ -4,6 +4,7 @@
 #define WS_SINK_PCAP_H
 
 #include "sink/frame.h"
+#include "sink/losses.h"
 #include "sink/sink.h"
 
 /* Who describes interfaces that turn up while reading (pcapng over a merged output).
@@ -22,6 +23,7 @@ struct ws_sink_pcap_config {
     struct ws_frame_format format;
     enum ws_sink_pcap_role role;
     bool rest; /* only what was not taken as TCP: other protocols, no IP, undecodable frames */
+    struct ws_losses *losses; /* kept, and told where pcapng can; borrowed, NULL = none */
     const struct ws_sink *announcer; /* PACKETS: the output's announcer, made before and destroyed
                                         after; NULL = no interface turns up later */
     const struct ws_pcapng_iface *iface; /* known at the start: in the header; iface[0] gives the
@@ -54,8 +56,10 @@ struct ws_sink_rotate_config {
     unsigned n_iface;                    /* >= 1 */
     uint64_t size_max; /* bytes a file; 0 = no limit. A file has one packet at least */
     int64_t time_ns;   /* packet time a file, counted from multiples of it; 0 = no limit */
+    struct ws_losses *losses; /* kept, and told where pcapng can; borrowed, NULL = none */
     /* Bytes put behind the last packet of each shard (interface statistics), at most trailer_max; they count for
-     * size_max. Called on the sink's thread. Left out when the channel has no room. NULL = none. */
+     * size_max. Called on the sink's thread. Left out when the channel has no room, for the last shard not before half a
+     * second. NULL = none. */
     size_t (*trailer)(void *user, uint8_t *buf, size_t max);
     size_t trailer_max;
     void *user;

@@ -4,10 +4,14 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "format/text.h"
 
 #define STEM_MAX 512u
+
+/* How long the end of a run waits for room for the last trailer, in ms. */
+#define TRAILER_WAIT_MS 500u
 
 struct rotate_sink {
     struct ws_sink base;
@@ -19,25 +23,38 @@ struct rotate_sink {
     uint64_t to_close; /* a full shard that the channel had no room to close */
     uint64_t to_close_size;
     uint32_t number; /* of the next shard */
+    bool trailer_done; /* at the end of the run */
     uint8_t *header, *trailer;
     size_t header_len;
     char stem[STEM_MAX + 1];
 };
 
-static void put_trailer(struct rotate_sink *rs)
+/* False: there was no room. */
+static bool put_trailer(struct rotate_sink *rs)
 {
     if (!rs->cfg.trailer || rs->pos == 0)
-        return;
+        return true;
     struct ws_bytes piece = {rs->trailer, rs->cfg.trailer(rs->cfg.user, rs->trailer, rs->cfg.trailer_max)};
-    if (piece.len && ws_channel_file_write(rs->cfg.channel, rs->file, rs->pos, &piece, 1) == 0)
-        rs->pos += piece.len;
+    if (piece.len && ws_channel_file_write(rs->cfg.channel, rs->file, rs->pos, &piece, 1) != 0)
+        return false;
+    rs->pos += piece.len;
+    return true;
+}
+
+/* The last shard tells the whole run's losses: its trailer is worth a wait for a block. */
+static void wait_for_trailer(struct rotate_sink *rs)
+{
+    for (unsigned ms = 0; rs->file && !rs->to_close && !put_trailer(rs) && ms < TRAILER_WAIT_MS; ms++)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    rs->trailer_done = true;
 }
 
 /* Gives the close of the last shard to the channel; false while there is no room. */
 static bool close_shard(struct rotate_sink *rs)
 {
     if (rs->file && !rs->to_close) {
-        put_trailer(rs);
+        if (!rs->trailer_done)
+            put_trailer(rs);
         rs->to_close = rs->file;
         rs->to_close_size = rs->pos;
         rs->file = 0;
@@ -118,13 +135,15 @@ static void on_packet(struct ws_sink *s, struct ws_flow *flow, const struct ws_p
         ws_count(s->counters, WS_C_OUT_LINK_TYPE, 1);
         return;
     }
-    ws_frame_encode(&f, &rs->cfg.format, p->iface, p);
+    ws_frame_encode_after(&f, &rs->cfg.format, p->iface, p, ws_losses_before(rs->cfg.losses, p->iface));
     if (WS_UNLIKELY(!ready(rs, p->ts_ns, f.len) ||
                     ws_channel_file_write(rs->cfg.channel, rs->file, rs->pos, f.piece, f.n) != 0)) {
         ws_count(s->counters, WS_C_SHED_BLOCK_PACKETS, 1);
+        ws_losses_shed(rs->cfg.losses, p->iface);
         return;
     }
     rs->pos += f.len;
+    ws_losses_written(rs->cfg.losses, p->iface);
     ws_count(s->counters, WS_C_OUT_PACKETS, 1);
     ws_count(s->counters, WS_C_OUT_PACKET_BYTES, f.cap_len);
 }
@@ -138,6 +157,7 @@ void ws_sink_rotate_tick(struct ws_sink *s, int64_t now_ns)
 
 static void on_finish(struct ws_sink *s)
 {
+    wait_for_trailer((struct rotate_sink *)s);
     /* When there is no room the channel's end closes the file. */
     close_shard((struct rotate_sink *)s);
 }

@@ -657,6 +657,22 @@ void ws_port_close(struct ws_port *p)
     free(p);
 }
 
+/* Drivers that count misses by queue say so by q_errors that add up to imissed; others leave them 0. */
+void ws_port_queue_counts(struct ws_port *p, uint16_t queue, struct ws_port_queue_counts *c)
+{
+    struct rte_eth_stats st;
+    uint64_t sum = 0;
+    *c = (struct ws_port_queue_counts){.packets = p->queue[queue].ordinal, .missed = UINT64_MAX};
+    if (p->info.missed_unknown || rte_eth_stats_get(p->id, &st) != 0)
+        return;
+    for (unsigned q = 0; q < WS_MIN(p->info.queues, RTE_ETHDEV_QUEUE_STAT_CNTRS); q++)
+        sum += st.q_errors[q];
+    if (p->info.queues == 1 || st.imissed == 0)
+        c->missed = st.imissed;
+    else if (sum == st.imissed && queue < RTE_ETHDEV_QUEUE_STAT_CNTRS)
+        c->missed = st.q_errors[queue];
+}
+
 uint32_t ws_port_mbufs_used(const struct ws_port *p)
 {
     return rte_mempool_in_use_count(p->pool);

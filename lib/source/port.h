@@ -45,6 +45,15 @@ int ws_port_start(struct ws_port *p, char *err, size_t err_len);
 void ws_port_stop(struct ws_port *p);
 void ws_port_close(struct ws_port *p);
 
+/* What a receive queue gave, and lost before it. */
+struct ws_port_queue_counts {
+    uint64_t packets; /* handed on */
+    uint64_t missed;  /* dropped by the device for want of a free descriptor; UINT64_MAX = the driver does not say */
+};
+
+/* After the port was stopped, or from the thread that polls the queue. */
+void ws_port_queue_counts(struct ws_port *p, uint16_t queue, struct ws_port_queue_counts *c);
+
 /* Packet buffers that are in use now, of ws_port_info.mbufs: those that the device may fill count as free only while they
  * lie in the pool. For gauges; any thread. */
 uint32_t ws_port_mbufs_used(const struct ws_port *p);

@@ -379,7 +379,9 @@ static void statistics_encoded(void **state)
                                        .start_ticks = 1600000000123456789,
                                        .end_ticks = WS_PCAPNG_UNKNOWN,
                                        .received = UINT64_C(1) << 40,
-                                       .dropped = 3};
+                                       .dropped = 3,
+                                       .os_dropped = 5,
+                                       .delivered = WS_PCAPNG_UNKNOWN};
     (void)state;
     size_t len = ws_pcapng_stats_encode(out, sizeof(out), &in);
     struct ws_pcapng_block k = block_at(&sec, out, len);

@@ -88,9 +88,25 @@ int run_init(struct run *r, const struct options *o, enum command cmd, const cha
     return plan_engine(&r->ec, o, cmd);
 }
 
+/* Whether path leads to a file that is read. */
+static bool is_input(const struct run *r, const char *path)
+{
+    struct stat a, b;
+    bool found = false;
+    if (stat(path, &a) < 0 || !S_ISREG(a.st_mode))
+        return false;
+    for (unsigned i = 0; i < r->n_paths && !found; i++)
+        found = stat(r->paths[i], &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+    return found;
+}
+
 /* A file for machines; that of -U's user. 0 or exit code. */
 static int open_for_user(const struct run *r, const char *path, FILE **f)
 {
+    if (is_input(r, path)) {
+        fprintf(stderr, "wirespool %s: %s: statistics would replace the input\n", r->name, path);
+        return 2;
+    }
     *f = fopen(path, "we");
     if (!*f) {
         fprintf(stderr, "wirespool: %s: %s\n", path, strerror(errno));

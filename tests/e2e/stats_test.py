@@ -103,5 +103,18 @@ class Stats(e2e.Case):
         self.one_line(result, "/dev/full")
 
 
+    def test_never_the_input(self):
+        """Statistics do not replace the capture that is read, by whatever name."""
+        with open(data("sample"), "rb") as f:
+            raw = f.read()
+        with open(self.path("in.pcap"), "wb") as f:
+            f.write(raw)
+        os.symlink("in.pcap", self.path("other"))
+        for option in "--stats-json", "--stats-interval-json":
+            self.one_line(run("flows", self.path("in.pcap"), option, self.path("other"), "-q", code=USAGE), "input")
+        with open(self.path("in.pcap"), "rb") as f:
+            self.assertEqual(f.read(), raw)
+
+
 if __name__ == "__main__":
     e2e.main()

@@ -365,6 +365,17 @@ void ws_archive_entry_encode(uint8_t buf[WS_ARCHIVE_ENTRY_LEN], const struct ws_
     put_u64(&p, e->last);
 }
 
+/* Letters and digits, ^, then zeros to the end: what is printed must not be able to drive a terminal. */
+static bool is_plain(const char *text, size_t room)
+{
+    size_t n = strnlen(text, room);
+    for (size_t i = 0; i < n; i++)
+        if (!((text[i] >= '0' && text[i] <= '9') || (text[i] >= 'A' && text[i] <= 'Z') ||
+              (text[i] >= 'a' && text[i] <= 'z') || text[i] == '^'))
+            return false;
+    return n < room;
+}
+
 bool ws_archive_entry_decode(const uint8_t *p, const struct ws_archive_head *h, uint32_t i, struct ws_archive_entry *e)
 {
     struct ws_flow_record *r = &e->rec;
@@ -403,8 +414,8 @@ bool ws_archive_entry_decode(const uint8_t *p, const struct ws_archive_head *h, 
     e->order = get_u64(&p);
     e->at = get_u64(&p);
     e->last = get_u64(&p);
-    if (end >= WS_ARRAY_SIZE(ends) || r->orig > 1 || e->orig > 1 || r->selected > 3 || e->seen > 3 || r->conn_state[7] ||
-        r->history[23])
+    if (end >= WS_ARRAY_SIZE(ends) || r->orig > 1 || e->orig > 1 || r->selected > 3 || e->seen > 3 ||
+        !is_plain(r->conn_state, 8) || !is_plain(r->history, 24))
         return false;
     memcpy(r->end, ends[end], strlen(ends[end]) + 1);
     return true;

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -23,8 +24,11 @@
 void ws_archive_say(struct ws_archive *a, const char *format, ...)
 {
     va_list ap;
-    if (a->n_fault == ARCHIVE_FAULTS_MAX)
+    if (a->n_fault >= ARCHIVE_FAULTS_MAX) {
+        snprintf(a->fault[ARCHIVE_FAULTS_MAX], sizeof(a->fault[0]), "and %u more such faults",
+                 ++a->n_fault - ARCHIVE_FAULTS_MAX);
         return;
+    }
     va_start(ap, format);
     vsnprintf(a->fault[a->n_fault++], sizeof(a->fault[0]), format, ap);
     va_end(ap);
@@ -46,10 +50,11 @@ ssize_t ws_archive_read(const struct archive_segment *s, void *buf, size_t len, 
     return (ssize_t)done;
 }
 
-/* Numbers of flows to indices: open addressing, at most half full. */
+/* Numbers of flows to indices: open addressing, at most half full. The multiplier is not known to who wrote the file, whose
+ * numbers could meet in one place otherwise. */
 static uint32_t *map_slot(const struct archive_worker *w, uint32_t number)
 {
-    uint32_t i = number * 0x9e3779b1u >> (32 - w->map_bits);
+    uint32_t i = (uint32_t)(number * w->map_factor >> (64 - w->map_bits));
     while (w->map[2 * (size_t)i] && w->map[2 * (size_t)i] != number)
         i = (i + 1) & ((1u << w->map_bits) - 1);
     return &w->map[2 * (size_t)i];
@@ -64,7 +69,7 @@ size_t ws_archive_find(const struct archive_worker *w, uint32_t number)
 static bool map_add(struct archive_worker *w, uint32_t number, size_t index)
 {
     if (!w->map || (w->mapped + 1) * 2 > UINT64_C(1) << w->map_bits) {
-        struct archive_worker grown = {.map_bits = w->map ? w->map_bits + 1 : 10};
+        struct archive_worker grown = {.map_bits = w->map ? w->map_bits + 1 : 10, .map_factor = w->map_factor};
         if (grown.map_bits > 31 || !(grown.map = calloc((size_t)2 << grown.map_bits, sizeof(uint32_t))))
             return false;
         for (size_t i = 0; w->map && i < (size_t)1 << w->map_bits; i++)
@@ -149,9 +154,12 @@ static int load_index(struct ws_archive *a, struct archive_worker *w, struct arc
         return -ENOMEM;
     memcpy(list, f.list, list_bytes);
     int rc = 0;
+    uint64_t next = WS_ARCHIVE_HEADER_LEN; /* each record once: a list cannot make many flows of few bytes */
     for (uint32_t i = 0; i < f.batches && rc == 0; i++) {
-        p = record_at(a, s, ws_load_le64(list + 8 * (size_t)i),
-                      WS_ARCHIVE_HEAD_LEN + WS_ARCHIVE_BATCH_MAX * WS_ARCHIVE_ENTRY_LEN, &h);
+        uint64_t at = ws_load_le64(list + 8 * (size_t)i);
+        p = at < next ? NULL
+                      : record_at(a, s, at, WS_ARCHIVE_HEAD_LEN + WS_ARCHIVE_BATCH_MAX * WS_ARCHIVE_ENTRY_LEN, &h);
+        next = p ? at + ws_archive_padded(h.bytes) : next;
         rc = p && h.type == WS_ARCHIVE_FLOWS ? add_batch(a, w, p, &h) : -EBADMSG;
     }
     free(list);
@@ -287,14 +295,13 @@ static int load_worker(struct ws_archive *a, struct archive_worker *w)
         free(w->map);
         w->map = NULL;
         w->mapped = w->ended = 0;
+        w->read_through = true;
         if ((rc = read_through(a, w)))
             return rc;
-        struct ws_archive_entry *first = a->entry + w->first_flow;
-        w->n_flow = a->n - w->first_flow;
-        if (w->n_flow)
-            qsort(first, w->n_flow, sizeof(*first), by_end);
-        for (size_t i = 0; i < w->n_flow; i++)
-            if (first[i].flow && !map_add(w, first[i].flow, w->first_flow + i))
+        if (a->n > w->first_flow)
+            qsort(a->entry + w->first_flow, a->n - w->first_flow, sizeof(*a->entry), by_end);
+        for (size_t i = w->first_flow; i < a->n; i++)
+            if (a->entry[i].flow && !map_add(w, a->entry[i].flow, i))
                 return -ENOMEM;
     }
     w->n_flow = a->n - w->first_flow;
@@ -381,6 +388,11 @@ static int deal(struct ws_archive *a, char *err, size_t err_len)
         if (!w->n_segment++)
             w->segment = s;
     }
+    uint64_t factor = 0;
+    if (getrandom(&factor, sizeof(factor), GRND_NONBLOCK) != sizeof(factor))
+        factor = UINT64_C(0x9e3779b97f4a7c15);
+    for (uint32_t i = 0; i < workers; i++)
+        a->worker[i].map_factor = factor | 1;
     for (uint32_t i = 0; i < workers; i++)
         if (!a->worker[i].n_segment)
             ws_archive_say(a, "segments of worker %" PRIu32 " are missing", i);
@@ -506,5 +518,5 @@ struct ws_archive_entry *ws_archive_flow(struct ws_archive *a, size_t i)
 
 const char *ws_archive_fault(const struct ws_archive *a, unsigned i)
 {
-    return i < a->n_fault ? a->fault[i] : NULL;
+    return i < WS_MIN(a->n_fault, ARCHIVE_FAULTS_MAX + 1) ? a->fault[i] : NULL;
 }

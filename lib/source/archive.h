@@ -26,7 +26,7 @@ uint64_t ws_archive_bytes(const struct ws_archive *a);
 size_t ws_archive_count(const struct ws_archive *a);
 struct ws_archive_entry *ws_archive_flow(struct ws_archive *a, size_t i);
 
-/* What is wrong with it, a line for each thing, NULL past the last: they are 16 at most, more are counted only. None:
+/* What is wrong with it, a line for each thing, NULL past the last: 16 at most, and one that counts the others. None:
  * it is whole. May grow while events are read. Borrowed. */
 const char *ws_archive_fault(const struct ws_archive *a, unsigned i);
 

@@ -8,7 +8,7 @@
 #include "source/archive_private.h"
 
 #define WALK_BYTES ((size_t)1 << 20) /* read at once, all records; more than one and a record */
-#define PICK_BYTES ((size_t)1 << 16) /* and few of them */
+#define PICK_BYTES ((size_t)1 << 16) /* and few of them; a long record takes more */
 
 /* --- records of a worker --- */
 
@@ -38,9 +38,9 @@ static enum ws_format_status look(struct archive_walk *k, struct archive_segment
         uint64_t left = off < s->end ? s->end - off : 0;
         *p = k->buf + (here ? off - k->buf_off : 0);
         enum ws_format_status st = ws_archive_head_decode(*p, have, off, h);
+        want = WS_MIN(WS_MAX(want, (size_t)h->bytes), k->buf_room);
         if (st != WS_FORMAT_INCOMPLETE || have >= left || (here && off == k->buf_off && have >= want))
             return st;
-        want = WS_MIN(WS_MAX(want, (size_t)h->bytes), k->buf_room);
         ssize_t n = ws_archive_read(s, k->buf, (size_t)WS_MIN((uint64_t)want, left), off);
         k->buf_segment = n > 0 ? s : NULL;
         k->buf_off = off;
@@ -190,7 +190,7 @@ int ws_archive_begin(struct ws_archive *a, const uint8_t *wanted)
         if (!w->n_segment)
             continue;
         /* who read it through for its flows has told its faults */
-        rc = ws_archive_walk_begin(&w->walk, a, w, a->n_fault == 0);
+        rc = ws_archive_walk_begin(&w->walk, a, w, !w->read_through);
         w->next_close = w->first_flow;
         w->has_record = false;
         for (size_t f = w->first_flow; few && f < w->first_flow + w->n_flow && rc == 0; f++)

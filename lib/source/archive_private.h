@@ -43,7 +43,9 @@ struct archive_worker {
     size_t first_flow, n_flow; /* in ws_archive.entry */
     uint32_t *map;             /* pairs of number, index */
     unsigned map_bits;
+    uint64_t map_factor;       /* odd */
     uint64_t mapped, ended;
+    bool read_through;         /* for its flows: there was no whole index */
 
     struct archive_walk walk;
     size_t next_close;
@@ -67,7 +69,7 @@ struct ws_archive {
     bool reading;
     uint64_t passed;
     unsigned n_fault;
-    char fault[ARCHIVE_FAULTS_MAX][400];
+    char fault[ARCHIVE_FAULTS_MAX + 1][400]; /* the last one says how many more there were */
 };
 
 WS_PRINTF(2, 3) void ws_archive_say(struct ws_archive *a, const char *format, ...);

@@ -204,6 +204,13 @@ static void test_flows_and_footer(void **state)
     assert_memory_equal(&in, &out, sizeof(in));
     assert_false(ws_archive_entry_decode(g.data, &h, 2, &out));
     guard_free(&g);
+    static const char *const bad[] = {"S\x1b[1m", "a\",1", "ab\ncd", "\xc3\xa4", "1234567"};
+    for (size_t i = 0; i < WS_ARRAY_SIZE(bad); i++) {
+        struct ws_archive_entry forged = in;
+        strcpy(i % 2 ? forged.rec.history : forged.rec.conn_state, bad[i]);
+        ws_archive_entry_encode(buf + WS_ARCHIVE_HEAD_LEN, &forged);
+        assert_int_equal(ws_archive_entry_decode(buf, &h, 0, &out), i == 4);
+    }
     h.flow = 3; /* a count that the length contradicts */
     ws_archive_head_encode(buf, &h);
     assert_int_equal(ws_archive_head_decode(buf, sizeof(buf), 4, &h), WS_FORMAT_INVALID);

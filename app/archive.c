@@ -40,7 +40,14 @@ int archive_check_output(const struct run *r, const char *path)
         {o->joined, "--joined"},
         {o->separate, "--separate"},
         {o->metadata >= 0, "--metadata"},
+        {o->metadata_dir != NULL, "--metadata-dir"},
         {o->order == ORDER_ARRIVAL, "--order arrival"},
+        {o->split_gap != WS_UNSET, "--split-gap"},
+        {o->holes_max != UINT64_C(1) << 30, "--holes-max"}, /* the default */
+        {o->local_time, "--local-time"},
+        {o->json_ns, "--json-ns"},
+        {o->missing_text, "--missing-text"},
+        {o->number_existing, "--number-existing"},
         {o->findx || o->findx_ns, "--findx"},
         {o->strip, "--strip"},
         {o->stream_max != WS_UNSET, "--stream-max"},
@@ -132,6 +139,12 @@ static const char *about_packets(const struct options *o)
         {o->per_tuple, "--per-tuple"},
         {o->tcp_udp_only, "--tcp-udp-only"},
         {o->trailer != TRAILER_NONE, "--trailer"},
+        {o->trailer_offset != NULL, "--trailer-offset"},
+        {o->tcp_udp_ports, "--tcp-udp-ports"},
+        {o->held_max != 0, "--held-max"},
+        {o->dir_held_max != 0, "--held-max-stream"},
+        {o->jump_max != 0, "--jump-max"},
+        {o->frag_max != 0, "--frag-max"},
     };
     return first_given(of_packets, WS_ARRAY_SIZE(of_packets));
 }

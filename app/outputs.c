@@ -150,6 +150,8 @@ static int check_stream_options(const struct run *r, const char *streams)
     bool text = o->gaps == 2 || o->joined || outputs_streams_merged(r);
     if (o->format == FORMAT_ARCHIVE)
         return archive_check_output(r, streams);
+    if (o->rotate_size && r->cmd == CMD_STREAMS)
+        return usage(r, "--rotate-size", "is for --format archive");
     if (o->joined && o->separate)
         return usage(r, "--joined", "and --separate are opposites");
     if (o->joined && o->format != FORMAT_RAW)

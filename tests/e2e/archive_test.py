@@ -207,6 +207,34 @@ class Archive(e2e.Case):
             f.write(b"nothing")
         self.one_line(run("flows", a, code=LOST), "no segment")
 
+    def test_long_records(self):
+        """Datagrams of the greatest length: all records, and those of one flow alone."""
+        with open(self.path("long.pcap"), "wb") as f:
+            f.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 262144, 101))
+            for i in range(20):
+                ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 65535, i, 0, 64, 17, 0, bytes([10, 0, 0, 1]), bytes([10, 0, 0, 2]))
+                f.write(struct.pack("<IIII", 1000 + i, 0, 65535, 65535) + ip + struct.pack(">HHHH", 1000 + i, 53, 65515, 0) + bytes([i]) * 65507)
+        a = self.archive("a", self.path("long.pcap"), "--udp")
+        self.same(a, self.path("long.pcap"), "--udp")
+        self.same(a, self.path("long.pcap"), "--udp", "--port", "1003")
+
+    def test_listed_twice(self):
+        """A footer that lists a record of flows again and again is none, and the flows are met once."""
+        a = self.archive("a", data("sample"))
+        before = flows(a)
+        path, raw = self.segment(a)
+        at = records(raw)[-1][0]
+        first = struct.unpack_from("<Q", raw, at + 72)[0]
+        foot = bytearray(raw[at:at + 72]) + struct.pack("<Q", first) * 5000
+        struct.pack_into("<I", foot, 4, len(foot))
+        struct.pack_into("<I", foot, 8, 0)
+        struct.pack_into("<I", foot, 36, 5000)
+        struct.pack_into("<I", foot, 8, crc32c(struct.pack("<Q", at) + foot))
+        with open(path, "wb") as f:
+            f.write(raw[:at] + foot + struct.pack("<Q", at) + b"WSAEND\r\n")
+        self.one_line(run("flows", a, "-q", code=LOST), "no valid index")
+        self.assertEqual([json.loads(x) for x in run("flows", a, "-q", "--json", code=LOST).out.splitlines()], before)
+
     def test_missing_segment(self):
         a = self.archive("a", data("gen-impaired"), "--rotate-size", "16K")
         os.unlink(os.path.join(a, sorted(os.listdir(a))[-1]))
@@ -269,7 +297,10 @@ class Archive(e2e.Case):
         for words in (["extract", a, "-o", self.path("x.pcap")], ["streams", a, capture], ["flows", a, a], ["streams", a, "--udp"],
                       ["streams", a, "--format", "pcap"], ["streams", a, "--format", "archive"], ["flows", a, "--", "tcp"],
                       ["streams", a, "--order", "arrival"], ["flows", a, "--packet-max", "3"], ["streams", a, "--console", "ascii"],
-                      ["streams", capture, "--format", "archive", "--template", "%A"], ["streams", capture, "--format", "archive", "--json"]):
+                      ["streams", capture, "--format", "archive", "--template", "%A"], ["streams", capture, "--format", "archive", "--json"],
+                      ["streams", capture, "--format", "archive", "--holes-max", "5"], ["streams", capture, "--format", "archive", "--local-time"],
+                      ["streams", capture, "--format", "archive", "--split-gap", "5"], ["streams", capture, "--rotate-size", "1M"],
+                      ["streams", a, "--tcp-udp-ports"], ["streams", a, "--held-max", "1M"]):
             with self.subTest(words=words):
                 out = [] if words[0] != "streams" else ["-o", self.path("x")]
                 result = run(*words[:2], *out, *words[2:], code=USAGE)

@@ -44,6 +44,12 @@ static void print_summary(const struct run *r)
         return;
     }
     uint64_t lost = ws_count_get(&r->sum, WS_C_WRITE_LOST_BYTES);
+    if (r->o->format == FORMAT_ARCHIVE) {
+        fprintf(stderr, "%" PRIu64 " flows, %" PRIu64 " stream bytes to the archive %s from %" PRIu64 " packets in %.3f s\n",
+                ws_count_get(&r->sum, WS_C_FLOWS_CLOSED), run_written(r, WS_C_OUT_STREAM_BYTES, WS_C_WRITE_LOST_BYTES),
+                r->o->out, ws_count_get(&r->sum, WS_C_RX_PACKETS), (double)r->elapsed_ns / 1e9);
+        return;
+    }
     fprintf(stderr, "%" PRIu64 " stream files, %" PRIu64 " bytes%s in %s from %" PRIu64 " packets in %.3f s\n",
             files, bytes - WS_MIN(bytes, lost), lost ? " (the rest is lost)" : "", r->o->out, ws_count_get(&r->sum, WS_C_RX_PACKETS),
             (double)r->elapsed_ns / 1e9);

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
+
 /* Events between two looks at the clock and the stop flag. */
 enum { EVENTS_A_CALL = 256 };
 
@@ -70,6 +72,8 @@ static struct open_flow *open_flow(struct ws_play *p, struct ws_engine_feed *f, 
     if (o)
         p->free = o->next_free;
     else if (!(o = aligned_alloc(64, bytes))) {
+        if (!f->damaged)
+            ws_log(WS_LOG_ERROR, "out of memory: flows of the archive are left out");
         f->damaged = true;
         return NULL;
     }

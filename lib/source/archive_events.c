@@ -203,6 +203,8 @@ int ws_archive_begin(struct ws_archive *a, const uint8_t *wanted)
         w->walk.pick = k.place;
         w->walk.n_pick = k.n;
     }
+    if (rc)
+        ws_archive_say(a, "out of memory for the archive's records");
     return rc;
 }
 

@@ -168,7 +168,7 @@ enum ws_decode_status ws_decode(struct ws_packet *p, const struct ws_decode_conf
     const uint8_t *const frame = p->data, *const ip = frame + ETHER, *const tcp = ip + IP4;
     const uint32_t cap = p->cap_len, frame_wire = p->wire_len;
     /* what the lengths say is the datagram, captured and on the wire: what follows is padding or a trailer */
-    const uint32_t total = ws_load_be16(ip + 2) - IP4, header = tcp[12] >> 4 << 2;
+    const uint32_t total = ws_load_be16(ip + 2) - IP4, header = (tcp[12] >> 4) * 4u;
     const uint32_t left = WS_MIN(cap - ETHER - IP4, total);
     const uint32_t wire = WS_MIN(WS_MAX(cap, frame_wire) - ETHER - IP4, total), have = WS_MIN(header, left);
     if (WS_UNLIKELY(header < TCP || header > wire))

@@ -13,7 +13,7 @@
 enum { EXPIRE_BUDGET = 32 };
 
 /* How many packets ahead the neighbours of a flow in the table's lists are prefetched: by then its own lines have come. */
-enum { LINKS_AHEAD = 4 };
+enum { LINKS_AHEAD = 4, LINES_AHEAD = 10 };
 
 /* Packets of an open TCP connection whose handshake was not seen both ways, until it counts as
  * established (filtered ones too: class and so expiry must not depend on a filter). */
@@ -480,6 +480,8 @@ void ws_flow_stage_burst(struct ws_flow_stage *fs, const struct ws_packet *const
     for (unsigned i = 0; i < n; i++) {
         fs->last_ordinal = pkt[i]->ordinal;
         if (WS_LIKELY(n_key == n || has_flow(pkt[i]))) {
+            if (k + LINES_AHEAD < n_key)
+                ws_flow_table_prefetch(fs->table, flow[k + LINES_AHEAD]);
             if (k + LINKS_AHEAD < n_key)
                 prefetch_links(fs, flow[k + LINKS_AHEAD]);
             flow_packet(fs, flow[k], hash[k], pkt[i]);

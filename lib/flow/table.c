@@ -393,6 +393,12 @@ static inline void prefetch_links_of(const struct ws_flow_table *t, uint32_t id)
         WS_PREFETCH(t->flows + id * t->stride + offsetof(struct ws_flow, table_next));
 }
 
+void ws_flow_table_prefetch(const struct ws_flow_table *t, const struct ws_flow *f)
+{
+    for (size_t at = WS_CACHE_LINE; f && at < t->hot; at += WS_CACHE_LINE)
+        WS_PREFETCH((const uint8_t *)f + at);
+}
+
 void ws_flow_table_prefetch_links(const struct ws_flow_table *t, const struct ws_flow *f)
 {
     prefetch_links_of(t, f->table_prev);

@@ -68,6 +68,9 @@ struct ws_flow *ws_flow_table_add(struct ws_flow_table *t, const struct ws_key *
                                   int64_t now_ns, struct ws_flow *const *protect,
                                   unsigned n_protect);
 
+/* Prefetches the lines of a flow (or NULL) again, but for its key: the CPU drops prefetches when too many wait, for pages above all. */
+void ws_flow_table_prefetch(const struct ws_flow_table *t, const struct ws_flow *f);
+
 /* Prefetches what putting the flow in another class, or taking it out, touches besides it. Its own lines should be near. */
 void ws_flow_table_prefetch_links(const struct ws_flow_table *t, const struct ws_flow *f);
 

@@ -144,6 +144,12 @@ static uint64_t stream_closed(void *user, const struct ws_stream_record *rec)
     return tag;
 }
 
+/* Large pages: each new name else faults a page in, twice, and interrupts the writer's CPU for it. */
+static void *alloc_names(void *user, size_t bytes)
+{
+    return ws_runtime_alloc(((struct run *)user)->ec.runtime, bytes, -1);
+}
+
 static int make_stream_sink(struct run *r, unsigned worker, struct ws_sink **s)
 {
     char err[256];
@@ -186,6 +192,8 @@ static int make_stream_sink(struct run *r, unsigned worker, struct ws_sink **s)
         .gaps_listed = r->out.report_streams ? STREAM_REPORT_GAPS : post_gaps_wanted(r),
         .closed = stream_closed,
         .user = rep,
+        .alloc = alloc_names,
+        .alloc_user = r,
     };
     rep->run = r;
     if (r->out.report_streams && stream_report_init(rep, r->o->records_max) < 0)

@@ -10,6 +10,9 @@
 enum {
     TAIL_MIN = 64 * 1024, /* below this much room a read is not worth its call: move on */
     HUGE_BYTES = 2 * 1024 * 1024,
+    /* What is read at a time where packets are dealt with before the next read: the kernel's copy finds its
+     * destination in the second-level cache, and so do those who look at the packets. */
+    WINDOW_BYTES = 256 * 1024,
 };
 
 static void *alloc_default(size_t bytes)
@@ -64,7 +67,8 @@ size_t ws_chunks_room(struct ws_chunks *c, uint8_t **dst)
     size_t rest = ws_chunks_unread(c);
     size_t tail = (size_t)(c->base + c->chunk_bytes - c->end);
     size_t enough = WS_MIN((size_t)TAIL_MIN, c->chunk_bytes / 4);
-    bool fresh = c->pos != c->base && (tail < enough || (rest == 0 && (!c->stable || !c->given)));
+    bool fresh = c->pos != c->base &&
+                 (tail < enough || (c->stable ? rest == 0 && !c->given : rest <= WINDOW_BYTES / 4));
     if (fresh) {
         uint8_t *base = next_base(c);
         if (!base)
@@ -77,5 +81,6 @@ size_t ws_chunks_room(struct ws_chunks *c, uint8_t **dst)
         c->end = base + rest;
     }
     *dst = c->end;
-    return (size_t)(c->base + c->chunk_bytes - c->end);
+    size_t room = (size_t)(c->base + c->chunk_bytes - c->end);
+    return c->stable ? room : WS_MIN(room, (size_t)WINDOW_BYTES);
 }

@@ -12,7 +12,8 @@
  *   |records read|records|cut rec|     |cut rec|room ...            |
  *                ^pos             ^end
  *
- * Not stable: one chunk, whose unread rest moves to its head when the tail is used up.
+ * Not stable: one chunk, whose unread rest moves to its head before each read, unless it is long. Reads are
+ * of WINDOW_BYTES at most, so that only the head is used, and stays in the cache nearest the core that it fits.
  * Stable: n chunks in a ring; a slot is used again when its sequence number was released. A chunk
  * that no packet was given of is used again at once: its number would never be released.
  */
@@ -37,8 +38,8 @@ int ws_chunks_init(struct ws_chunks *c, const struct ws_chunks *like,
                    void *(*alloc)(void *user, size_t bytes), void *user);
 void ws_chunks_fini(struct ws_chunks *c);
 
-/* Room behind the unread bytes: its size, with *dst its start. Moves the unread rest to fresh room
- * when the tail has run short, so that bytes given before become invalid (not stable) or lie in an
+/* Room behind the unread bytes: its size, with *dst its start; not stable: as much as should be read at a time. Moves
+ * the unread rest to fresh room when the tail has run short or, not stable, to the head again, so that bytes given before become invalid (not stable) or lie in an
  * earlier chunk (stable). 0: no chunk is free. The unread rest must be below chunk_bytes. */
 size_t ws_chunks_room(struct ws_chunks *c, uint8_t **dst);
 

@@ -215,7 +215,7 @@ static int start_runtime(struct run *r, bool eal)
     struct ws_runtime_config rc = {
         .eal = eal,
         .eal_args = r->o->eal,
-        .threads = r->ec.workers + 1 + (unsigned)r->o->writers,
+        .threads = r->ec.workers + 1 + (r->o->writers == WS_UNSET ? 1 : (unsigned)r->o->writers),
         .hugepages = r->o->hugepages,
 #if WS_HAVE_DPDK
         .eal_memory_bytes = eal ? pools_bytes(r) : 0,

@@ -183,7 +183,8 @@ const struct ws_opt options_table[] = {
     GROUP("Running"),
     {"cpu", 0, WS_OPT_LIST, "N", CMD_ALL, AT(cpu), "run on this CPU only; repeatable"},
     {"workers", 0, WS_OPT_U64, "N", CMD_ALL, AT(workers), "worker threads (default 1)"},
-    {"writers", 0, WS_OPT_U64, "N", CMD_LIVE, AT(writers), "writer threads, outputs are dealt round (default 1)"},
+    {"writers", 0, WS_OPT_U64, "N", FILE_OUT, AT(writers),
+     "writer threads: outputs are dealt round, those left share stream files (default 1; `streams`: 2 where that can be)"},
     {"blocks", 0, WS_OPT_U64, "N", FILE_OUT, AT(blocks), "blocks of each output and worker (default 64)"},
     {"block-size", 0, WS_OPT_SIZE, "SIZE", FILE_OUT, AT(block_bytes), "size of a block (default 1M)"},
     {"hugepages", 0, WS_OPT_FLAG, NULL, CMD_FILES, AT(hugepages), "ask for reserved hugepages"},
@@ -244,7 +245,7 @@ void options_defaults(struct options *o)
 {
     memset(o, 0, sizeof(*o));
     o->workers = 1;
-    o->writers = 1;
+    o->writers = WS_UNSET;
     o->top = WS_UNSET;
     o->sort = -1;
     o->alert_fd = o->http_alert_fd = WS_UNSET;

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <linux/magic.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -212,6 +213,30 @@ static bool other_output(const struct run *r)
     return r->cmd == CMD_STREAMS && (o->rest || o->report || o->chart);
 }
 
+/* Writers when no number was given. Making and writing small files takes several times as long as reading them, so that a
+ * second thread pays as soon as there is a CPU for it. Faults are injected by a writer's own count. */
+static unsigned writers_default(const struct run *r)
+{
+    cpu_set_t cpus;
+    bool alone = r->cmd == CMD_STREAMS && r->out.n_output == 1 && !getenv("WS_FAULT");
+    return alone && sched_getaffinity(0, sizeof(cpus), &cpus) == 0 && CPU_COUNT(&cpus) > 1 ? 2 : 1;
+}
+
+/* Decides the number of writers. Those that are left over share the streams' tree; not where one thread must see all of
+ * it: for names that count on from files that are there, for what is done with finished files, and for archives. */
+static void count_writers(struct run *r, const char *streams)
+{
+    struct outputs *o = &r->out;
+    bool shared = streams && !outputs_streams_merged(r) && r->o->format != FORMAT_ARCHIVE && !r->o->number_existing &&
+                  !post_wanted(r);
+    uint64_t writers = r->o->writers == WS_UNSET ? writers_default(r) : r->o->writers;
+    o->stream_parts = 1;
+    if (shared && writers > o->n_output)
+        o->stream_parts = (unsigned)WS_MIN(writers - o->n_output + 1, (uint64_t)WS_CHANNEL_PARTS_MAX);
+    o->n_output += o->stream_parts - 1;
+    o->n_writer = o->n_output ? (unsigned)WS_MIN(writers, (uint64_t)o->n_output) : 0;
+}
+
 int outputs_count(struct run *r)
 {
     struct outputs *o = &r->out;
@@ -258,7 +283,7 @@ int outputs_count(struct run *r)
         o->n_output++;
     }
     o->n_output += flows != NULL;
-    o->n_writer = o->n_output ? (unsigned)WS_MIN(r->o->writers, o->n_output) : 0;
+    count_writers(r, streams);
     return 0;
 }
 
@@ -455,7 +480,17 @@ static int prepare_streams(struct run *r, const char *path)
     common_config(r, &oc);
     if (r->o->number_existing)
         oc.exists = WS_EXISTS_COUNT;
-    return add_output(r, &oc, outputs_streams_merged(r) ? &r->out.metadata : &r->out.streams);
+    if (r->out.stream_parts > 1 && oc.blocks) /* they share the quota */
+        oc.blocks = WS_MAX(oc.blocks / r->out.stream_parts, 2u);
+    int code = add_output(r, &oc, outputs_streams_merged(r) ? &r->out.metadata : &r->out.streams);
+    for (unsigned i = 1; i < r->out.stream_parts && !code; i++) {
+        struct ws_output *part;
+        if ((code = add_output(r, &oc, &part)))
+            break;
+        for (unsigned w = 0; w < oc.channels; w++)
+            ws_channel_join(ws_output_channel(r->out.streams, w), ws_output_channel(part, w));
+    }
+    return code;
 }
 
 struct ws_frame_format outputs_rest_format(const struct run *r)

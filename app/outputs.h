@@ -25,6 +25,7 @@ struct outputs {
     struct ws_sink *ssids[WS_WORKERS_MAX]; /* destroyed with the engine */
     bool pcap_rotates, pcapng;
     unsigned n_output;
+    unsigned stream_parts; /* writers that share the tree of streams */
     const char *dir;        /* made by us: handed to -U's user */
     bool dir_is_new;
     char pcap_dir[1024], pcap_stem[512]; /* of rotating shards */

@@ -136,7 +136,7 @@ int plan_engine(struct ws_engine_config *cfg, const struct options *o, enum comm
         return rc;
     if (o->workers < 1 || o->workers > WS_WORKERS_MAX)
         return usage("--workers: 1 to 64");
-    if (o->writers < 1 || o->writers > WS_WRITERS_MAX)
+    if (o->writers != WS_UNSET && (o->writers < 1 || o->writers > WS_WRITERS_MAX))
         return usage("--writers: 1 to 16");
     if ((rc = plan_cpus(o)))
         return rc;

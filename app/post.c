@@ -185,6 +185,13 @@ static void on_opened(void *user, const char *path)
         ws_post_opened(r->post, path);
 }
 
+bool post_wanted(const struct run *r)
+{
+    struct ws_post_config pc;
+    configure(r, &pc);
+    return ws_post_wanted(&pc);
+}
+
 void post_listen(struct run *r, struct ws_output_config *oc)
 {
     oc->on_closed = on_closed;

@@ -19,6 +19,9 @@ int post_check(const struct run *r);
 int post_prepare(struct run *r);
 
 /* Lets the output of streams tell of its files. */
+/* Whether something is done with finished stream files. */
+bool post_wanted(const struct run *r);
+
 void post_listen(struct run *r, struct ws_output_config *oc);
 
 /* The gaps of a stream that the record of its file must list. */

@@ -46,6 +46,8 @@ int ws_channel_init(struct ws_channel *ch, struct ws_output *out, void *mem)
     if (!ch->may_wait && out->cfg.kind == WS_OUTPUT_TREE && ch->blocks > 2)
         ch->reserve = 1;
     ch->sibling = ch;
+    ch->part[0] = ch;
+    ch->parts = 1;
     ch->ring_mem = aligned_alloc(WS_CACHE_LINE, 2 * ring_bytes);
     ch->block = calloc(ch->blocks, sizeof(*ch->block));
     if (!ch->ring_mem || !ch->block) {
@@ -71,6 +73,47 @@ void ws_channel_fini(struct ws_channel *ch)
     ws_idmap_fini(&ch->files);
     ch->ring_mem = NULL;
     ch->block = NULL;
+}
+
+/* ---- joined channels ---- */
+
+/* The number of a part is in the ids of its files, above all that a run can count to. */
+#define PART_SHIFT 56
+
+void ws_channel_join(struct ws_channel *ch, struct ws_channel *other)
+{
+    assert(ch->parts < WS_CHANNEL_PARTS_MAX && ch->out->cfg.kind == WS_OUTPUT_TREE);
+    other->next_id = (uint64_t)ch->parts << PART_SHIFT;
+    ch->part[ch->parts++] = other;
+}
+
+static struct ws_channel *part_of(struct ws_channel *ch, uint64_t id)
+{
+    return WS_LIKELY(ch->parts == 1) ? ch : ch->part[id >> PART_SHIFT];
+}
+
+static unsigned blocks_free(const struct ws_channel *ch)
+{
+    return (unsigned)ws_ring_used((struct ws_ring *)(uintptr_t)&ch->free);
+}
+
+/* The part for a new file: that whose writer has the least to do; in turn when there is no difference. */
+static struct ws_channel *part_for_file(struct ws_channel *ch)
+{
+    if (WS_LIKELY(ch->parts == 1))
+        return ch;
+    struct ws_channel *best = NULL;
+    unsigned most = 0;
+    ch->turn = (ch->turn + 1) % ch->parts;
+    for (unsigned i = 0; i < ch->parts; i++) {
+        struct ws_channel *p = ch->part[(ch->turn + i) % ch->parts];
+        unsigned n = blocks_free(p) + 1;
+        if (n > most) {
+            best = p;
+            most = n;
+        }
+    }
+    return best;
 }
 
 /* Tells the writer that records not handed over have order >= watermark, as far as cur allows. */
@@ -245,6 +288,7 @@ static void copy_pieces(struct ws_channel *ch, const struct ws_bytes *piece, uns
 
 uint64_t ws_channel_file_open(struct ws_channel *ch, const char *path, unsigned flags)
 {
+    ch = part_for_file(ch);
     uint64_t off = flags;
     size_t len = strnlen(path, WS_PATH_MAX);
     if (len == WS_PATH_MAX && path[len] != '\0')
@@ -301,6 +345,7 @@ static int write_split(struct ws_channel *ch, uint64_t id, uint64_t off,
 int ws_channel_file_write(struct ws_channel *ch, uint64_t id, uint64_t off,
                           const struct ws_bytes *piece, unsigned n)
 {
+    ch = part_of(ch, id);
     size_t len = pieces_len(piece, n);
     if (WS_UNLIKELY(len == 0))
         return 0;
@@ -316,6 +361,7 @@ int ws_channel_file_write(struct ws_channel *ch, uint64_t id, uint64_t off,
 
 int ws_channel_file_insert(struct ws_channel *ch, uint64_t id, uint64_t len)
 {
+    ch = part_of(ch, id);
     if (!make_room(ch, 0, 0, false))
         return -EAGAIN;
     op_new(ch, WS_OP_INSERT, id, len, 0);
@@ -325,6 +371,7 @@ int ws_channel_file_insert(struct ws_channel *ch, uint64_t id, uint64_t len)
 int ws_channel_file_close(struct ws_channel *ch, uint64_t id, uint64_t size, int64_t mtime_ns,
                           uint64_t tag)
 {
+    ch = part_of(ch, id);
     if (!make_room(ch, WS_CLOSE_PAYLOAD, 0, true))
         return -EAGAIN;
     op_new(ch, WS_OP_CLOSE, id, size, WS_CLOSE_PAYLOAD);
@@ -375,7 +422,7 @@ int ws_channel_record_vital(struct ws_channel *ch, uint64_t order, const struct 
     return put_record(ch, order, piece, n, true);
 }
 
-void ws_channel_tick(struct ws_channel *ch, uint64_t watermark, int64_t now_ns, bool force)
+static void tick(struct ws_channel *ch, uint64_t watermark, int64_t now_ns, bool force)
 {
     if (has_ops(ch)) {
         if (!ch->cur_seen) {
@@ -389,7 +436,13 @@ void ws_channel_tick(struct ws_channel *ch, uint64_t watermark, int64_t now_ns, 
     bound_publish(ch, watermark);
 }
 
-void ws_channel_finish(struct ws_channel *ch)
+void ws_channel_tick(struct ws_channel *ch, uint64_t watermark, int64_t now_ns, bool force)
+{
+    for (unsigned i = 0; i < ch->parts; i++)
+        tick(ch->part[i], watermark, now_ns, force);
+}
+
+static void finish(struct ws_channel *ch)
 {
     if (has_ops(ch))
         hand_over(ch);
@@ -398,14 +451,24 @@ void ws_channel_finish(struct ws_channel *ch)
     atomic_store_explicit(&ch->finished, true, memory_order_release);
 }
 
+void ws_channel_finish(struct ws_channel *ch)
+{
+    for (unsigned i = 0; i < ch->parts; i++)
+        finish(ch->part[i]);
+}
+
 bool ws_channel_suspended(const struct ws_channel *ch)
 {
-    return atomic_load_explicit(&ch->out->suspended, memory_order_relaxed);
+    unsigned n = 0;
+    for (unsigned i = 0; i < ch->parts; i++)
+        n += atomic_load_explicit(&ch->part[i]->out->suspended, memory_order_relaxed);
+    return n == ch->parts;
 }
 
 unsigned ws_channel_blocks_free(const struct ws_channel *ch)
 {
-    struct ws_ring *r = (struct ws_ring *)(uintptr_t)&ch->free;
-    uint64_t head = atomic_load_explicit(&r->head, memory_order_relaxed);
-    return (unsigned)(atomic_load_explicit(&r->tail, memory_order_acquire) - head);
+    unsigned n = 0;
+    for (unsigned i = 0; i < ch->parts; i++)
+        n += blocks_free(ch->part[i]);
+    return n;
 }

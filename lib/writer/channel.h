@@ -37,6 +37,12 @@ struct ws_bytes {
     size_t len;
 };
 
+/* Joins other to ch: each file that is opened on ch belongs, for its life, to one of the two. Both are a worker's channels
+ * to tree outputs of the same directory that different writers own, so that two threads share the work; which gets a file
+ * depends on their load. From here on only ch is used. Main thread, before any other call on them. */
+#define WS_CHANNEL_PARTS_MAX 8u
+void ws_channel_join(struct ws_channel *ch, struct ws_channel *other);
+
 /* Begins a file of a tree output. path is relative to the output's directory (copied; at most
  * WS_PATH_MAX bytes); directories in it are made. Returns an id > 0 that is unique in this channel,
  * or 0 when no block was free (counted by the caller). What happens to a file that exists already

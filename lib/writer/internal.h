@@ -71,6 +71,9 @@ struct ws_channel {
     int64_t flush_ns;
     const _Atomic bool *abort;
     struct ws_channel *sibling; /* ring of the channels of the same worker in all outputs */
+    struct ws_channel *part[WS_CHANNEL_PARTS_MAX]; /* the first of a joined channel: all, itself included */
+    unsigned parts;                                /* 1 = not joined */
+    unsigned turn;                                 /* worker: the part that is asked first for the next file */
 
     /* worker -> writer */
     WS_CACHE_ALIGNED _Atomic uint64_t bound; /* records not handed over have order >= bound */

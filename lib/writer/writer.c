@@ -184,25 +184,32 @@ struct ws_channel *ws_output_channel(struct ws_output *o, unsigned worker)
     return &o->channel[worker];
 }
 
+/* Adds a channel's; the blocks that are free. */
+static uint64_t channel_gauges(struct ws_channel *ch, struct ws_output_gauges *g)
+{
+    uint64_t n = WS_MIN(ws_ring_used(&ch->free), (uint64_t)ch->blocks);
+    g->blocks += ch->blocks;
+    g->blocks_free += n;
+    g->taken += atomic_load_explicit(&ch->free.head, memory_order_relaxed);
+    g->given_back += atomic_load_explicit(&ch->free.tail, memory_order_relaxed) - ch->blocks;
+    g->suspended |= atomic_load_explicit(&ch->out->suspended, memory_order_relaxed);
+    return n;
+}
+
 void ws_output_gauges(const struct ws_output *o, struct ws_output_gauges *g)
 {
     *g = (struct ws_output_gauges){
         .path = o->path,
         .block_bytes = o->cfg.block_bytes,
-        .blocks_each = o->cfg.blocks,
-        .least_free = o->cfg.blocks,
+        .blocks_each = (uint64_t)o->cfg.blocks * o->channel[0].parts,
+        .least_free = UINT64_MAX,
         .may_wait = o->cfg.may_wait,
-        .suspended = atomic_load_explicit(&((struct ws_output *)(uintptr_t)o)->suspended, memory_order_relaxed),
     };
     for (unsigned c = 0; c < o->cfg.channels; c++) {
-        struct ws_ring *free_ring = &o->channel[c].free;
-        uint64_t n = ws_ring_used(free_ring);
-        n = WS_MIN(n, (uint64_t)o->cfg.blocks);
-        g->blocks += o->cfg.blocks;
-        g->blocks_free += n;
+        uint64_t n = 0;
+        for (unsigned i = 0; i < o->channel[c].parts; i++)
+            n += channel_gauges(o->channel[c].part[i], g);
         g->least_free = WS_MIN(g->least_free, n);
-        g->taken += atomic_load_explicit(&free_ring->head, memory_order_relaxed);
-        g->given_back += atomic_load_explicit(&free_ring->tail, memory_order_relaxed) - o->cfg.blocks;
     }
 }
 

@@ -42,7 +42,8 @@ class Threads(e2e.Case):
         return path
 
     def test_streams(self):
-        one = self.streams("one", self.input, "--udp")
+        one = self.streams("one", self.input, "--udp", "--writers", "1")
+        self.assertEqual(self.streams("shared", self.input, "--udp", "--writers", "3"), one)
         self.assertEqual(self.streams("four", self.input, "--udp", *MANY), one)
         # little memory: workers wait for blocks, rings are full
         self.assertEqual(self.streams("tight", self.input, "--udp", *MANY, "--blocks", "2", "--block-size", "64K",

@@ -534,6 +534,69 @@ static void test_no_wait(void **state)
     bed_fini(&b);
 }
 
+/* Two writers share a directory: each file is wholly one's, both get some, and calls find the one by the id. */
+static void test_joined(void **state)
+{
+    enum { FILES = 400, PIECES = 6 };
+    struct bed a, b;
+    static uint64_t id[FILES];
+    char name[32], want[256];
+    (void)state;
+    const struct ws_output_config o = {.may_wait = true, .blocks = 4, .block_bytes = 65536};
+    start(&a, (struct ws_writer_config){0}, o);
+    bed_init(&b, &(struct ws_writer_config){.backend = backend});
+    struct ws_output_config same = o;
+    same.kind = WS_OUTPUT_TREE;
+    same.path = bed_path(&a, "out");
+    same.channels = 1;
+    bed_add(&b, same);
+    struct ws_channel *ch = ws_output_channel(a.out, 0);
+    ws_channel_join(ch, ws_output_channel(b.out, 0));
+    assert_int_equal(ws_channel_blocks_free(ch), 8);
+    struct ws_output_gauges g;
+    ws_output_gauges(a.out, &g);
+    assert_int_equal(g.blocks, 8);
+    assert_int_equal(g.blocks_free, 8);
+    bed_start(&a);
+    bed_start(&b);
+    for (unsigned i = 0; i < FILES; i++) {
+        snprintf(name, sizeof(name), "%u/f%u", i % 7, i);
+        id[i] = ws_channel_file_open(ch, name, 0);
+        assert_int_not_equal(id[i], 0);
+        for (unsigned k = 0; k < i; k++)
+            assert_int_not_equal(id[i], id[k]);
+    }
+    for (unsigned k = 0; k < PIECES; k++)
+        for (unsigned i = 0; i < FILES; i++) {
+            int n = snprintf(want, sizeof(want), "%u of %05u.", k, i);
+            assert_int_equal(put(ch, id[i], k * (unsigned)n, want, (size_t)n), 0);
+        }
+    for (unsigned i = 0; i < FILES; i++) {
+        if (i % 3 == 0)
+            assert_int_equal(ws_channel_file_insert(ch, id[i], 2), 0);
+        ws_channel_tick(ch, 0, i, i % 50 == 0);
+        assert_int_equal(ws_channel_file_close(ch, id[i], UINT64_MAX, INT64_MIN, i), 0);
+    }
+    assert_false(ws_channel_suspended(ch));
+    ws_channel_finish(ch);
+    bed_drain(&a);
+    bed_drain(&b);
+    for (unsigned i = 0; i < FILES; i++) {
+        size_t len = i % 3 == 0 ? 2 : 0;
+        memset(want, 0, sizeof(want));
+        for (unsigned k = 0; k < PIECES; k++)
+            len += (size_t)snprintf(want + len, sizeof(want) - len, "%u of %05u.", k, i);
+        snprintf(name, sizeof(name), "out/%u/f%u", i % 7, i);
+        bed_expect(bed_path(&a, name), want, len);
+    }
+    assert_int_equal(bed_count(&a, WS_C_OUT_FILES) + bed_count(&b, WS_C_OUT_FILES), FILES);
+    assert_int_not_equal(bed_count(&a, WS_C_OUT_FILES), 0);
+    assert_int_not_equal(bed_count(&b, WS_C_OUT_FILES), 0);
+    assert_int_equal(a.closed + b.closed, FILES);
+    bed_fini(&b);
+    bed_fini(&a);
+}
+
 static void test_bad_config(void **state)
 {
     struct bed b;
@@ -581,7 +644,8 @@ int main(void)
         cmocka_unit_test(test_gather),        cmocka_unit_test(test_flush_by_age),
         cmocka_unit_test(test_lru),           cmocka_unit_test(test_exists), cmocka_unit_test(test_exists_counters),
         cmocka_unit_test(test_discard), cmocka_unit_test(test_hostile_names), cmocka_unit_test(test_unknown_id),
-        cmocka_unit_test(test_no_wait),       cmocka_unit_test(test_bad_config),
+        cmocka_unit_test(test_no_wait),       cmocka_unit_test(test_joined),
+        cmocka_unit_test(test_bad_config),
     };
     const struct CMUnitTest uring[] = {
         cmocka_unit_test(test_small_files), cmocka_unit_test(test_offsets_and_size),

@@ -34,6 +34,15 @@ void ws_frame_encode(struct ws_frame *f, const struct ws_frame_format *fmt, uint
 void ws_frame_encode_after(struct ws_frame *f, const struct ws_frame_format *fmt, uint32_t iface,
                            const struct ws_packet *p, uint64_t drop_count);
 
+/* Bytes of p as ws_frame_put() writes it with this drop_count; *cap_len = packet bytes after the cut. */
+size_t ws_frame_len(const struct ws_frame_format *fmt, const struct ws_packet *p, uint64_t drop_count,
+                    uint32_t *cap_len);
+
+/* Writes the same bytes as ws_frame_encode_after()'s pieces to where they go: ws_frame_len() of them. For the packet
+ * path. */
+void ws_frame_put(uint8_t *to, const struct ws_frame_format *fmt, uint32_t iface, const struct ws_packet *p,
+                  uint64_t drop_count, uint32_t cap_len);
+
 /* Writes what stands before the first packet of a file: the pcap header with iface[0]'s link type,
  * or a section header and the n interface descriptions. Returns the length, 0 when room is too
  * small. A classic file needs n >= 1; ws_frame_header_room(n) bytes always suffice. */

@@ -129,8 +129,8 @@ static bool describe_for(struct pcap_sink *ps, const struct ws_packet *p)
 static void on_packet(struct ws_sink *s, struct ws_flow *flow, const struct ws_packet *p)
 {
     struct pcap_sink *ps = (struct pcap_sink *)s;
-    struct ws_frame f;
     uint64_t order = p->ordinal;
+    uint32_t cap_len;
     (void)flow;
     if (p->flags & WS_PKT_DATAGRAM) /* no frame of its own */
         return;
@@ -158,16 +158,19 @@ static void on_packet(struct ws_sink *s, struct ws_flow *flow, const struct ws_p
         order += ps->passed;
     }
     order = WS_MAX(order, ps->last_order);
-    ws_frame_encode_after(&f, &ps->cfg.format, p->iface, p, ws_losses_before(ps->cfg.losses, p->iface));
-    if (WS_UNLIKELY(ws_channel_record(ps->cfg.channel, order, f.piece, f.n) != 0)) {
+    uint64_t drops = ws_losses_before(ps->cfg.losses, p->iface);
+    size_t len = ws_frame_len(&ps->cfg.format, p, drops, &cap_len);
+    uint8_t *to = ws_channel_record_place(ps->cfg.channel, order, len);
+    if (WS_UNLIKELY(!to)) {
         ws_count(s->counters, WS_C_SHED_BLOCK_PACKETS, 1);
         ws_losses_shed(ps->cfg.losses, p->iface);
         return;
     }
+    ws_frame_put(to, &ps->cfg.format, p->iface, p, drops, cap_len);
     ps->last_order = order;
     ws_losses_written(ps->cfg.losses, p->iface);
     ws_count(s->counters, WS_C_OUT_PACKETS, 1);
-    ws_count(s->counters, WS_C_OUT_PACKET_BYTES, f.cap_len);
+    ws_count(s->counters, WS_C_OUT_PACKET_BYTES, cap_len);
 }
 
 static void on_finish(struct ws_sink *s)

@@ -124,10 +124,23 @@ static bool ready(struct rotate_sink *rs, int64_t ts_ns, size_t len)
     return true;
 }
 
+/* At the shard's end: in place in the block in hand, else in pieces that go on in the next one. */
+static bool put_packet(struct rotate_sink *rs, const struct ws_packet *p, uint64_t drops, size_t len, uint32_t cap_len)
+{
+    uint8_t *to = ws_channel_file_place(rs->cfg.channel, rs->file, rs->pos, len);
+    if (WS_LIKELY(to)) {
+        ws_frame_put(to, &rs->cfg.format, p->iface, p, drops, cap_len);
+        return true;
+    }
+    struct ws_frame f;
+    ws_frame_encode_after(&f, &rs->cfg.format, p->iface, p, drops);
+    return ws_channel_file_write(rs->cfg.channel, rs->file, rs->pos, f.piece, f.n) == 0;
+}
+
 static void on_packet(struct ws_sink *s, struct ws_flow *flow, const struct ws_packet *p)
 {
     struct rotate_sink *rs = (struct rotate_sink *)s;
-    struct ws_frame f;
+    uint32_t cap_len;
     (void)flow;
     if (p->flags & WS_PKT_DATAGRAM)
         return;
@@ -135,17 +148,17 @@ static void on_packet(struct ws_sink *s, struct ws_flow *flow, const struct ws_p
         ws_count(s->counters, WS_C_OUT_LINK_TYPE, 1);
         return;
     }
-    ws_frame_encode_after(&f, &rs->cfg.format, p->iface, p, ws_losses_before(rs->cfg.losses, p->iface));
-    if (WS_UNLIKELY(!ready(rs, p->ts_ns, f.len) ||
-                    ws_channel_file_write(rs->cfg.channel, rs->file, rs->pos, f.piece, f.n) != 0)) {
+    uint64_t drops = ws_losses_before(rs->cfg.losses, p->iface);
+    size_t len = ws_frame_len(&rs->cfg.format, p, drops, &cap_len);
+    if (WS_UNLIKELY(!ready(rs, p->ts_ns, len) || !put_packet(rs, p, drops, len, cap_len))) {
         ws_count(s->counters, WS_C_SHED_BLOCK_PACKETS, 1);
         ws_losses_shed(rs->cfg.losses, p->iface);
         return;
     }
-    rs->pos += f.len;
+    rs->pos += len;
     ws_losses_written(rs->cfg.losses, p->iface);
     ws_count(s->counters, WS_C_OUT_PACKETS, 1);
-    ws_count(s->counters, WS_C_OUT_PACKET_BYTES, f.cap_len);
+    ws_count(s->counters, WS_C_OUT_PACKET_BYTES, cap_len);
 }
 
 void ws_sink_rotate_tick(struct ws_sink *s, int64_t now_ns)

@@ -359,6 +359,18 @@ int ws_channel_file_write(struct ws_channel *ch, uint64_t id, uint64_t off,
     return 0;
 }
 
+uint8_t *ws_channel_file_place(struct ws_channel *ch, uint64_t id, uint64_t off, size_t len)
+{
+    struct ws_op *op = ch->last;
+    if (WS_UNLIKELY(ch->from_reserve || !op || op->kind != WS_OP_DATA || op->id != id || op->off + op->len != off ||
+                    len > room(ch)))
+        return NULL;
+    uint8_t *place = (uint8_t *)ch->cur + ch->pos;
+    ch->pos += (uint32_t)len;
+    op->len += (uint32_t)len;
+    return place;
+}
+
 int ws_channel_file_insert(struct ws_channel *ch, uint64_t id, uint64_t len)
 {
     ch = part_of(ch, id);
@@ -380,19 +392,14 @@ int ws_channel_file_close(struct ws_channel *ch, uint64_t id, uint64_t size, int
     return 0;
 }
 
-static int put_record(struct ws_channel *ch, uint64_t order, const struct ws_bytes *piece, unsigned n,
-                      bool vital)
+/* The place of a record of len bytes in cur; NULL: no block. */
+static uint8_t *record_place(struct ws_channel *ch, uint64_t order, size_t len, bool vital)
 {
-    size_t len = pieces_len(piece, n);
-    if (WS_UNLIKELY(len > WS_RECORD_MAX))
-        return -EMSGSIZE;
-    if (WS_UNLIKELY(len == 0))
-        return 0;
     if (!make_room(ch, len, order, false))
-        return -EAGAIN;
+        return NULL;
     struct ws_op *op = ch->last;
     /* Orders of different channels differ, so that nothing can come between n and n + 1. */
-    if (op && op->kind == WS_OP_RECORDS && !vital && (!ch->merge || order - op->off <= 1)) {
+    if (WS_LIKELY(op && op->kind == WS_OP_RECORDS && !vital && (!ch->merge || order - op->off <= 1))) {
         op->off = order;
         op->aux++;
     } else {
@@ -403,11 +410,37 @@ static int put_record(struct ws_channel *ch, uint64_t order, const struct ws_byt
         if (ch->cur->first_order == UINT64_MAX)
             ch->cur->first_order = order;
     }
-    copy_pieces(ch, piece, n);
+    uint8_t *place = (uint8_t *)ch->cur + ch->pos;
+    ch->pos += (uint32_t)len;
     op->len += (uint32_t)len;
     ch->record_off += len;
     ch->order_last = order;
+    return place;
+}
+
+static int put_record(struct ws_channel *ch, uint64_t order, const struct ws_bytes *piece, unsigned n,
+                      bool vital)
+{
+    size_t len = pieces_len(piece, n);
+    if (WS_UNLIKELY(len > WS_RECORD_MAX))
+        return -EMSGSIZE;
+    if (WS_UNLIKELY(len == 0))
+        return 0;
+    uint8_t *to = record_place(ch, order, len, vital);
+    if (!to)
+        return -EAGAIN;
+    for (unsigned i = 0; i < n; i++) {
+        if (piece[i].len)
+            memcpy(to, piece[i].data, piece[i].len);
+        to += piece[i].len;
+    }
     return 0;
+}
+
+uint8_t *ws_channel_record_place(struct ws_channel *ch, uint64_t order, size_t len)
+{
+    assert(len > 0 && len <= WS_RECORD_MAX);
+    return record_place(ch, order, len, false);
 }
 
 int ws_channel_record(struct ws_channel *ch, uint64_t order, const struct ws_bytes *piece,

@@ -55,6 +55,11 @@ uint64_t ws_channel_file_open(struct ws_channel *ch, const char *path, unsigned 
 int ws_channel_file_write(struct ws_channel *ch, uint64_t id, uint64_t off,
                           const struct ws_bytes *piece, unsigned n);
 
+/* The same for a caller that makes the bytes itself: the place of len bytes that go to off of file id, where this is the
+ * channel's latest file, off its end, and the block in hand has room; else NULL, and ws_channel_file_write() can do it.
+ * The caller fills all of it before its next call for the channel. */
+uint8_t *ws_channel_file_place(struct ws_channel *ch, uint64_t id, uint64_t off, size_t len);
+
 /* Moves all that was written to file id so far len bytes up, and fills what is left free in front
  * with zeros. Later extents count from the new front. What is still in blocks is moved for nothing;
  * what is on disk the writer reads and writes again, so the caller bounds how often and how much.
@@ -75,6 +80,10 @@ int ws_channel_file_close(struct ws_channel *ch, uint64_t id, uint64_t size, int
  * block. */
 int ws_channel_record(struct ws_channel *ch, uint64_t order, const struct ws_bytes *piece,
                       unsigned n);
+
+/* The same for a caller that makes the bytes itself: the place of a record of len bytes (1 to WS_RECORD_MAX), or NULL where
+ * ws_channel_record() says -EAGAIN. The caller fills all of it before its next call for the channel. */
+uint8_t *ws_channel_record_place(struct ws_channel *ch, uint64_t order, size_t len);
 
 /* The same for a record without which later ones mean nothing, such as an interface description: when a failing disk
  * costs it, the writer puts it before the next records that reach the file. Not for the packet path: the writer keeps

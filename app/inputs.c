@@ -161,6 +161,7 @@ static struct ws_port_config port_config(const struct run *r, const char *devarg
         .descriptors = (uint16_t)WS_MIN(r->o->descriptors, 65535u),
         .mtu = (uint32_t)r->o->mtu,
         .mbufs = (uint32_t)r->o->mbufs,
+        .rate = r->o->rate,
         .promiscuous = !r->o->no_promiscuous,
         .hw_timestamps = true,
         .device_id = id,

@@ -191,6 +191,7 @@ const struct ws_opt options_table[] = {
     {"eal", 0, WS_OPT_STRING, "ARGS", CMD_LIVE, AT(eal), "arguments for DPDK's EAL, passed through"},
     {"queues", 0, WS_OPT_U64, "N", CMD_CAPTURE, AT(queues), "receive queues a device (default: the workers)"},
     {"descriptors", 0, WS_OPT_U64, "N", CMD_CAPTURE, AT(descriptors), "descriptors a queue"},
+    {"rate", 0, WS_OPT_SIZE, "SIZE", CMD_LIVE, AT(rate), "take at most SIZE bytes a second from each queue: to try what a server keeps up with (net_pcap,infinite_rx=1)"},
     {"mbufs", 0, WS_OPT_U64, "N", CMD_LIVE, AT(mbufs), "packet buffers a device"},
     {"mtu", 0, WS_OPT_U64, "BYTES", CMD_CAPTURE, AT(mtu), "set the device's MTU (jumbo frames)"},
     {"no-promiscuous", 0, WS_OPT_FLAG, NULL, CMD_CAPTURE, AT(no_promiscuous), "do not ask for promiscuous mode"},

@@ -110,7 +110,7 @@ struct options {
     /* live */
     struct ws_opt_list dev, iface;
     const char *pcap, *streams, *flows_out;
-    uint64_t rotate_size, queues, mtu, mbufs, descriptors;
+    uint64_t rotate_size, queues, mtu, mbufs, descriptors, rate;
     int64_t rotate_time, duration, drain;
     bool no_promiscuous;
 };

@@ -486,6 +486,7 @@ static void queue_init(struct ws_port *p, struct ws_port_queue *q, uint16_t id,
     q->port_id = p->id;
     q->queue_id = id;
     q->replay = p->info.replay;
+    q->rate = cfg->rate;
     q->ts_offset = -1;
     q->device = cfg->device_id;
     q->flags_base = p->driver->sum_unknown || p->devargs.rx_ifaces > 0 ? WS_PKT_SUM_UNKNOWN : 0;

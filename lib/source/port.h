@@ -13,6 +13,7 @@ struct ws_port_config {
     uint16_t descriptors; /* per queue; 0 = default 2,048, adjusted to the device */
     uint32_t mtu;         /* 0 = leave; sets MTU or reports that it cannot */
     uint32_t mbufs;       /* pool size a port; 0 = derived from queues, descriptors, bursts */
+    uint64_t rate;        /* bytes a second that each queue gives at most; 0 = no limit */
     bool promiscuous;
     bool hw_timestamps;            /* use them where offered */
     unsigned device_id;            /* number of this --dev, becomes ws_packet.device and iface */

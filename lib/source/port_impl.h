@@ -49,6 +49,8 @@ struct ws_port_queue {
     uint32_t flags_base; /* for all packets */
     uint32_t device;
     uint64_t ordinal; /* of the next packet */
+    uint64_t rate;    /* bytes a second that are taken at most; 0 = no limit */
+    uint64_t rate_bytes, rate_tsc; /* taken since then */
     int64_t clock_ns;
     struct ws_port_clock hw; /* hardware timestamps: calibration */
     int64_t hw_next_ns;      /* when to calibrate again */

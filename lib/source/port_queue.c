@@ -182,12 +182,25 @@ static int rx_empty(struct ws_port_queue *q)
     return WS_SOURCE_END;
 }
 
+/* Whether a queue with a limit has taken all that is due by now. */
+static bool ahead_of_rate(struct ws_port_queue *q)
+{
+    const uint64_t now = rte_rdtsc();
+    if (!q->rate_tsc)
+        q->rate_tsc = now;
+    return (double)q->rate_bytes * (double)rte_get_tsc_hz() > (double)(now - q->rate_tsc) * (double)q->rate;
+}
+
 static int queue_rx(struct ws_source *s, struct ws_packet *pkt, unsigned max)
 {
     struct ws_port_queue *q = (struct ws_port_queue *)s;
 
     held_free(q);
     q->bounce_used = 0;
+    if (WS_UNLIKELY(q->rate) && ahead_of_rate(q)) {
+        q->polled = q->idle = true;
+        return 0;
+    }
     const uint16_t n =
         rte_eth_rx_burst(q->port_id, q->queue_id, q->held, (uint16_t)WS_MIN(max, WS_BURST_MAX));
     q->polled = true;
@@ -238,6 +251,7 @@ static int queue_rx(struct ws_source *s, struct ws_packet *pkt, unsigned max)
         bytes += p->cap_len;
     }
     q->clock_ns = clock_ns;
+    q->rate_bytes += bytes;
     if (any & RTE_MBUF_F_RX_RSS_HASH)
         atomic_store_explicit(&q->rss_seen, true, memory_order_relaxed);
     if (q->replay) {

@@ -54,6 +54,8 @@ static ssize_t fault_write(struct ws_writer *w, struct ws_io_req *r)
     size_t left = r->bytes - r->done, max = left;
     if (f->path && !strstr(r->out->path, f->path))
         return plain_write(w, r);
+    if (f->discard)
+        return (ssize_t)left;
     if (f->stall_ns && !w->fault_stalled && w->fault_bytes + left > f->stall_at) {
         w->fault_stalled = true;
         nanosleep(&(struct timespec){.tv_sec = f->stall_ns / 1000000000,

@@ -33,6 +33,7 @@ struct ws_fault {
     int error;
     uint32_t recover_after;
     uint32_t short_every;
+    uint32_t discard; /* not 0: writes take no time and nothing is kept: what a run would reach without a disk */
     uint64_t stall_at;
     int64_t stall_ns;
 };

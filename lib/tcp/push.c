@@ -303,7 +303,7 @@ static inline bool is_straight(const struct ws_tcp_conn *c, unsigned dir, uint32
 {
     const struct ws_tcp_dir *d = &c->dir[dir], *p = &c->dir[dir ^ 1];
     return c->state == WS_TCP_OPEN && !c->candidate_state && !c->closed && (flags & (uint8_t)~WS_TCP_PSH) == WS_TCP_ACK &&
-           (d->flags & (DIR_STARTED | DIR_FIN | DIR_SYNDATA)) == DIR_STARTED && !d->head &&
+           (d->flags & (DIR_STARTED | DIR_SEEN | DIR_FIN | DIR_SYNDATA)) == (DIR_STARTED | DIR_SEEN) && !d->head &&
            seq == ws_seq_of(d->seq0, d->next) && !(p->flags & (DIR_HOLD | DIR_SYNDATA | DIR_FIN));
 }
 

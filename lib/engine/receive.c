@@ -34,6 +34,7 @@ struct ws_receive {
     bool sole; /* the only worker takes all from here, and of all protocols */
     uint64_t ordinal;          /* of the next packet */
     uint64_t trigger;          /* ordinal of the packet that is being handled */
+    int64_t trigger_ns;        /* its clock: that of a whole burst is ahead of it */
     struct ws_packet_clock clock;
     unsigned polls;
     uint64_t stop_seen_ns;     /* steady clock; 0: not yet */
@@ -187,7 +188,7 @@ static void on_frag_frame(void *user, const struct ws_packet *p)
         /* It takes its place in the order of packets now: later than when it came. */
         struct ws_packet now = *p;
         now.ordinal = r->trigger;
-        now.clock_ns = r->clock.now_ns;
+        now.clock_ns = r->trigger_ns;
         ws_count(r->counters, WS_C_FRAG_HELD, (uint64_t)-1);
         emit_now(r, &now);
     } else {
@@ -203,7 +204,7 @@ static void on_frag_datagram(void *user, const struct ws_packet *p, uint8_t prot
     struct ws_receive *r = user;
     struct ws_packet d = *p;
     d.ordinal = r->trigger;
-    d.clock_ns = r->clock.now_ns;
+    d.clock_ns = r->trigger_ns;
     d.flags &= ~(uint32_t)(WS_PKT_RELEASED | WS_PKT_FLOW_KNOWN);
     ws_decode_datagram(&d, &r->cfg.decode, proto, l4, len, wire_len);
     handle_decoded(r, &d, false);
@@ -224,7 +225,7 @@ static void on_frag_gave_up(void *user, const struct ws_packet *p, uint8_t proto
     struct ws_receive *r = user;
     struct ws_packet d = *p;
     d.ordinal = r->trigger;
-    d.clock_ns = r->clock.now_ns;
+    d.clock_ns = r->trigger_ns;
     ws_decode_datagram(&d, &r->cfg.decode, proto, l4, len, wire_len);
     if (d.status != WS_DECODE_OK || d.flags & (WS_PKT_FRAGMENT | WS_PKT_FILTERED) ||
         !(d.flags & WS_PKT_TCP) || !d.payload_wire_len)
@@ -359,6 +360,7 @@ static void handle_burst(struct ws_receive *r, unsigned n)
     for (unsigned i = 0; i < n; i++) {
         struct ws_packet *p = &r->pkt[i];
         r->trigger = p->ordinal;
+        r->trigger_ns = p->clock_ns;
         if (WS_UNLIKELY(!passes(r, p))) {
             ws_count(r->counters, WS_C_FILTERED, 1);
             if (!r->cfg.filter_late)

@@ -3,6 +3,7 @@
 """Inputs: byte orders, resolutions, pcapng, compression, standard input, several files; and packets written back."""
 import bz2
 import gzip
+import json
 import lzma
 import os
 import struct
@@ -159,6 +160,24 @@ class Inputs(e2e.Case):
         for n in ("1", "4"):
             run("extract", *names, "-o", self.path("all.pcap"), "--overwrite", "--workers", n)
             self.assertEqual(records(self.path("all.pcap")), self.records)
+
+    def test_fragments_in_a_sparse_capture(self):
+        """A datagram put together has the time of its packet, not that of a later one that was read along: its flow goes on."""
+        def ip(src, ident, frag, payload):
+            head = struct.pack(">BBHHHBBH4B4B", 0x45, 0, 20 + len(payload), ident, frag, 64, 17, 0, 10, 0, 0, src, 10, 0, 0, 99)
+            return b"\2" * 12 + b"\x08\0" + head + payload
+
+        def udp(payload):
+            return struct.pack(">HHHH", 5000, 53, 8 + len(payload), 0) + payload
+        whole = udp(b"x" * 40)
+        frames = [ip(1, 1, 0, udp(b"hello")), ip(1, 2, 0x2000, whole[:24]), ip(1, 2, 3, whole[24:]), ip(1, 3, 0, udp(b"again"))]
+        packets_ = [(i * 10**9, len(x), x) for i, x in enumerate(frames)]
+        packets_ += [(60 * (i + 1) * 10**9, 47, ip(2 + i, 9, 0, udp(b"other"))) for i in range(40)]
+        path = self.path("sparse.pcap")
+        write_pcap(path, packets_)
+        for workers in "1", "2":
+            out = run("flows", path, "--json", "-q", "--host", "10.0.0.1", "--workers", workers).out
+            self.assertEqual([json.loads(x)["orig_pkts"] for x in out.splitlines()], [4])
 
     def test_one_bad_of_several(self):
         """A missing or damaged input is named; the others still count."""

@@ -293,6 +293,10 @@ int archive_verdict(const struct archive_input *in)
         fprintf(stderr, "wirespool: %" PRIu64 " bytes of streams are missing from the archive\n", ws_play_missing(in->play));
         code = 1;
     }
+    if (in->play && ws_play_twice(in->play)) {
+        fprintf(stderr, "wirespool: %" PRIu64 " bytes of streams are in the archive again and are left out\n", ws_play_twice(in->play));
+        code = 1;
+    }
     return code;
 }
 

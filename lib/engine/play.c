@@ -26,7 +26,7 @@ struct ws_play {
     struct open_flow *free;
     size_t closed; /* flows before this index are over, or unwanted, when the run is stopped */
     uint8_t *wanted;
-    uint64_t missing;
+    uint64_t missing, twice;
     bool begun;
 };
 
@@ -110,6 +110,31 @@ static enum ws_flow_cause cause_of(const char *end)
     return WS_FLOW_END_OF_INPUT;
 }
 
+/* --- streams --- */
+
+static void tell_gap(struct ws_engine_feed *f, struct ws_flow *flow, unsigned dir, uint64_t off, uint64_t len,
+                     enum ws_gap_cause cause)
+{
+    ws_count(f->counters, WS_C_GAPS, 1);
+    ws_count(f->counters, WS_C_GAP_BYTES, len);
+    ws_count(f->counters, WS_C_STREAM_BYTES, len);
+    FOR_SINKS(f, WS_SINK_DATA | WS_SINK_GAPS, s)
+        if ((*s)->ops->gap)
+            (*s)->ops->gap(*s, flow, dir, off, len, cause);
+}
+
+/* What the flow's record says of a stream and no record of bytes or gaps brought is missing at its end. */
+static void come_to_end(struct ws_play *p, struct ws_engine_feed *f, struct open_flow *o, const struct ws_flow_record *r,
+                        unsigned dir)
+{
+    uint64_t len = r->stream_bytes[dir], next = o->next[dir];
+    if (r->key.proto != 6 || p->cfg.tcp_off || !(ws_archive_flags(p->cfg.archive) & WS_ARCHIVE_TCP) ||
+        !(o->flow.selected >> dir & 1) || len > INT64_MAX || len <= next)
+        return;
+    p->missing += len - next;
+    tell_gap(f, &o->flow, dir, next, len - next, WS_GAP_NEVER_SEEN);
+}
+
 static void close_flow(struct ws_play *p, struct ws_engine_feed *f, size_t i, bool ending)
 {
     const struct ws_flow_record *r = &ws_archive_flow(p->cfg.archive, i)->rec;
@@ -130,6 +155,8 @@ static void close_flow(struct ws_play *p, struct ws_engine_feed *f, size_t i, bo
     note_seen(f, flow, ws_archive_flow(p->cfg.archive, i), true);
     for (unsigned k = 0; k < f->n_sink; k++)
         f->sink[k]->ending = ending;
+    for (unsigned d = 0; d < 2 && !f->stop; d++) /* a run that was stopped reads no further */
+        come_to_end(p, f, o, r, d);
     enum ws_flow_cause cause = cause_of(r->end);
     FOR_SINKS(f, WS_SINK_CLOSE, s)
         (*s)->ops->flow_close(*s, flow, NULL, cause);
@@ -137,19 +164,6 @@ static void close_flow(struct ws_play *p, struct ws_engine_feed *f, size_t i, bo
     p->open[i] = NULL;
     o->next_free = p->free;
     p->free = o;
-}
-
-/* --- streams --- */
-
-static void tell_gap(struct ws_engine_feed *f, struct ws_flow *flow, unsigned dir, uint64_t off, uint64_t len,
-                     enum ws_gap_cause cause)
-{
-    ws_count(f->counters, WS_C_GAPS, 1);
-    ws_count(f->counters, WS_C_GAP_BYTES, len);
-    ws_count(f->counters, WS_C_STREAM_BYTES, len);
-    FOR_SINKS(f, WS_SINK_DATA | WS_SINK_GAPS, s)
-        if ((*s)->ops->gap)
-            (*s)->ops->gap(*s, flow, dir, off, len, cause);
 }
 
 /* What comes begins at off: what should lie before it and does not is missing from the archive. False: it came already. */
@@ -187,7 +201,7 @@ static void play_data(struct ws_play *p, struct ws_engine_feed *f, struct open_f
         .piece = ev->piece,
     };
     if (!come_to(p, f, o, ev->dir, d->off)) {
-        f->damaged = true;
+        p->twice += d->len;
         return;
     }
     o->next[ev->dir] = d->off + d->len;
@@ -206,7 +220,7 @@ static void play_gap(struct ws_play *p, struct ws_engine_feed *f, struct open_fl
 {
     enum ws_gap_cause cause = ev->gap.cause < WS_GAP_CAUSES ? (enum ws_gap_cause)ev->gap.cause : WS_GAP_NEVER_SEEN;
     if (!come_to(p, f, o, ev->dir, ev->gap.off)) {
-        f->damaged = true;
+        p->twice += ev->gap.len;
         return;
     }
     o->next[ev->dir] = ev->gap.off + ev->gap.len;
@@ -279,7 +293,7 @@ bool ws_play_feed(void *user, struct ws_engine_feed *f)
     if (!f->stop)
         return true;
     close_all(p, f);
-    f->damaged |= ws_archive_fault(p->cfg.archive, 0) != NULL || p->missing;
+    f->damaged |= ws_archive_fault(p->cfg.archive, 0) != NULL || p->missing || p->twice;
     return false;
 }
 
@@ -305,6 +319,11 @@ int ws_play_create(struct ws_play **out, const struct ws_play_config *cfg)
 uint64_t ws_play_missing(const struct ws_play *p)
 {
     return p->missing;
+}
+
+uint64_t ws_play_twice(const struct ws_play *p)
+{
+    return p->twice;
 }
 
 void ws_play_destroy(struct ws_play *p)

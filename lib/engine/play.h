@@ -20,6 +20,8 @@ int ws_play_create(struct ws_play **p, const struct ws_play_config *cfg);
 bool ws_play_feed(void *user, struct ws_engine_feed *f);
 /* Bytes of streams that the archive should have and lacks. After the run. */
 uint64_t ws_play_missing(const struct ws_play *p);
+/* Bytes, or those of gaps, that it has where others of their stream came before, and that were left out. After the run. */
+uint64_t ws_play_twice(const struct ws_play *p);
 void ws_play_destroy(struct ws_play *p);
 
 #endif

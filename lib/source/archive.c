@@ -367,6 +367,24 @@ static int by_place(const void *x, const void *y)
     return (int)a->part - (int)b->part;
 }
 
+/* Of a segment that was repaired the unfinished original may be there too: it says nothing more. */
+static void leave_out_originals(struct ws_archive *a)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < a->n_segment; i++) {
+        struct archive_segment *s = &a->segment[i], *before = n ? &a->segment[n - 1] : NULL;
+        if (before && s->part && !before->part && s->header.worker == before->header.worker &&
+            s->header.segment == before->header.segment) {
+            ws_archive_say(a, "%s: left out: there is %s", s->name, before->name);
+            close(s->fd);
+            a->bytes -= s->size;
+            continue;
+        }
+        a->segment[n++] = *s;
+    }
+    a->n_segment = n;
+}
+
 /* Deals the sorted segments to their workers. */
 static int deal(struct ws_archive *a, char *err, size_t err_len)
 {
@@ -457,6 +475,7 @@ int ws_archive_open(struct ws_archive **out, const char *path, char *err, size_t
     }
     if (!rc) {
         qsort(a->segment, a->n_segment, sizeof(*a->segment), by_place);
+        leave_out_originals(a);
         rc = deal(a, err, err_len);
     }
     for (unsigned i = 0; !rc && i < a->n_worker; i++)

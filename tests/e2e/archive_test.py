@@ -172,6 +172,7 @@ class Archive(e2e.Case):
                 with open(path, "rb") as f:
                     kept = len(f.read())
                 self.assertEqual(kept, max([x for x in ends + [HEADER] if x <= at] or [0]))
+                self.assertEqual(run("flows", a, "--json", "-q", code=LOST).out, before)  # the original is there too
                 os.unlink(path + ".part")
                 self.assertEqual(run("flows", a, "--json", "-q", code=LOST).out, before)
                 shutil.rmtree(out)
@@ -234,6 +235,23 @@ class Archive(e2e.Case):
             f.write(raw[:at] + foot + struct.pack("<Q", at) + b"WSAEND\r\n")
         self.one_line(run("flows", a, "-q", code=LOST), "no valid index")
         self.assertEqual([json.loads(x) for x in run("flows", a, "-q", "--json", code=LOST).out.splitlines()], before)
+
+    def test_twice(self):
+        """A record that tells bytes again is left out, and that is said."""
+        a = self.archive("a", data("sample"))
+        path, raw = self.segment(a)
+        found = records(raw)
+        run("streams", a, "-q", "-o", self.path("whole"))
+        at, _, length = [x for x in found if x[1] == DATA and not raw[x[0] + 3] & 8][0]
+        again = bytearray(raw[at:at + length])
+        place = found[-1][0]
+        struct.pack_into("<I", again, 8, 0)
+        struct.pack_into("<I", again, 8, crc32c(struct.pack("<Q", place) + again))
+        with open(path + ".part", "wb") as f:  # no index: flows end after all records
+            f.write(raw[:[x for x in found if x[1] == FLOWS][0][0]].ljust(place, b"\0") + again)
+        os.unlink(path)
+        self.one_line(run("streams", a, "-q", "-o", self.path("read"), code=LOST), "again")
+        self.assertEqual(e2e.tree(self.path("read")), e2e.tree(self.path("whole")))
 
     def test_missing_segment(self):
         a = self.archive("a", data("gen-impaired"), "--rotate-size", "16K")

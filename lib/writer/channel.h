@@ -22,6 +22,7 @@ struct ws_channel;
 enum ws_file_flag {
     WS_FILE_PART =
         1, /* written as PATH.part, renamed to PATH when closed: appears whole or not at all */
+    WS_FILE_STRICT = 4, /* with PART: without a close it keeps that name; else the channel's end closes it */
     WS_FILE_ASIDE = 2, /* lies beside a stream file (gaps, metadata, index): on_opened() is not told */
 };
 

@@ -7,6 +7,7 @@
 #include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -74,10 +75,24 @@ int ws_direct_settle(struct ws_direct *d, int fd)
 int ws_direct_close(struct ws_direct *d, int fd)
 {
     int rc = ws_direct_settle(d, fd);
-    if (!rc && d->allocated > d->end && ftruncate(fd, (off_t)d->end) != 0)
+    if (rc)
+        return rc;
+    if (d->allocated > d->end && ftruncate(fd, (off_t)WS_MAX(d->end, d->top)) != 0)
         rc = -errno;
-    d->allocated = 0;
+    d->allocated = d->top = 0;
     return rc;
+}
+
+size_t ws_direct_give_up(struct ws_direct *d, int fd)
+{
+    size_t n = d->tail_on_disk ? 0 : into_page(d->end);
+    d->end -= n;
+    d->top = 0;
+    d->tail_on_disk = true;
+    d->usable = false;
+    d->allocated = UINT64_MAX; /* what came of it is cut */
+    (void)ws_direct_close(d, fd);
+    return n;
 }
 
 /* Whether the pieces lie in blocks where the file's pages have them. */
@@ -96,6 +111,7 @@ static bool aligned(const struct ws_io_req *r)
  * what a kill leaves is a prefix of the file and no more. */
 static void reserve(struct ws_direct *d, int fd, uint64_t until)
 {
+    struct stat st;
     if (!d->reserve || until <= d->allocated)
         return;
     uint64_t step = WS_MIN(WS_MAX(until, RESERVE_MIN), RESERVE_MAX);
@@ -104,6 +120,9 @@ static void reserve(struct ws_direct *d, int fd, uint64_t until)
     d->reserve = fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)from, (off_t)(to - from)) == 0;
     if (d->reserve)
         d->allocated = to;
+    /* A disk that has less may have given all of it: others need that. */
+    else if (fstat(fd, &st) == 0 && ftruncate(fd, st.st_size) != 0)
+        ws_log(WS_LOG_WARN, "space that was reserved cannot be given back: %s", strerror(errno));
 }
 
 /* Moves the n bytes before end, which fill no page, to before the bytes that follow them in the file. */
@@ -180,8 +199,10 @@ void ws_direct_end(struct ws_io_req *r, bool ok)
         d->end = r->off + r->bytes;
         d->tail_on_disk = r->rest == 0;
         d->now = !d->now;
-    } else if (r->past_cache) {
-        d->tail_on_disk = false; /* part of its page may have been written */
+    } else {
+        d->top = r->off + r->done;
+        if (r->past_cache)
+            d->tail_on_disk = false; /* part of its page may have been written */
     }
     r->lead = r->rest = 0;
     r->past_cache = false;

@@ -28,6 +28,7 @@ struct ws_io_req;
 
 struct ws_direct {
     uint64_t end;       /* bytes of the file that were written, the tail included */
+    uint64_t top;       /* where bytes end that a failed write put behind end all the same */
     uint64_t allocated; /* space is reserved up to here */
     bool usable;        /* not refused, and no hole before end */
     bool on;            /* the descriptor has O_DIRECT */
@@ -58,6 +59,9 @@ int ws_direct_settle(struct ws_direct *d, int fd);
 
 /* The same, and gives back space that was reserved. At the end of the file, and when it was cut. */
 int ws_direct_close(struct ws_direct *d, int fd);
+
+/* When closing failed: gives up the tail, so that the file ends before it. Its bytes, which were told as written. */
+size_t ws_direct_give_up(struct ws_direct *d, int fd);
 
 /* The descriptor was closed: the next one is another. */
 static inline void ws_direct_reopened(struct ws_direct *d)

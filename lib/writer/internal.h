@@ -118,6 +118,7 @@ struct ws_wfile {
     int fd;
     int error; /* first error of this file */
     bool part, aside, created, dead, closing;
+    bool strict, not_closed; /* keeps .part if its close never comes, and: it never came */
     bool discard; /* closed as not wanted */
     uint64_t close_size, close_tag;
     int64_t close_mtime_ns;

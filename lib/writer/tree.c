@@ -89,12 +89,26 @@ static void file_error(struct ws_wfile *f, const char *verb, int error)
     ws_out_file_error(f->ch->out, disk_name(f, false), verb, error);
 }
 
+/* Puts what direct writes keep in memory on disk. 0 or -errno; what could not be written is lost. */
+static int direct_close(struct ws_wfile *f)
+{
+    int rc = f->direct ? ws_direct_close(f->direct, f->fd) : 0;
+    if (rc) {
+        size_t n = ws_direct_give_up(f->direct, f->fd);
+        ws_count(&f->ch->out->w->counters, WS_C_WRITE_BYTES, 0 - (uint64_t)n);
+        f->end = WS_MIN(f->end, f->direct->end);
+        f->lost += n;
+        ws_out_lost(f->ch->out, n, 0);
+    }
+    return rc;
+}
+
 static void fd_close(struct ws_wfile *f)
 {
     struct ws_writer *w = f->ch->out->w;
     lru_unlink(w, f);
     w->open_files--;
-    int fd = f->fd, rc = f->direct ? ws_direct_close(f->direct, fd) : 0;
+    int rc = direct_close(f), fd = f->fd;
     if (rc)
         file_error(f, "write", rc);
     if (f->direct)
@@ -366,7 +380,7 @@ void ws_tree_complete(struct ws_writer *w, struct ws_io_req *r, int error)
 static int set_size_and_time(struct ws_wfile *f)
 {
     int rc = 0;
-    if (f->direct && f->fd >= 0 && (rc = ws_direct_close(f->direct, f->fd)) != 0)
+    if (f->fd >= 0 && (rc = direct_close(f)) != 0)
         return rc;
     if (f->close_size != UINT64_MAX && f->close_size != f->end) {
         if (!file_open(f))
@@ -447,7 +461,7 @@ static void file_finalise(struct ws_wfile *f)
     if (f->fd >= 0)
         fd_close(f);
     /* A .part file that is not whole keeps its name. */
-    if (f->created && !aborted && !(f->part && (f->lost || f->dead)) && (rc = commit(f)) != 0)
+    if (f->created && !aborted && !(f->part && (f->lost || f->dead || f->not_closed)) && (rc = commit(f)) != 0)
         file_error(f, "rename", rc);
     if (!f->created && !f->error)
         f->error = -ECANCELED;
@@ -486,7 +500,7 @@ static void op_open(struct ws_channel *ch, const struct ws_op *op, const char *p
     int rc = f ? 0 : -ENOMEM;
     if (f) {
         *f = (struct ws_wfile){
-            .ch = ch, .id = op->id, .fd = -1, .path_len = op->len, .part = op->off & WS_FILE_PART,
+            .ch = ch, .id = op->id, .fd = -1, .path_len = op->len, .part = op->off & WS_FILE_PART, .strict = op->off & WS_FILE_STRICT,
             .aside = op->off & WS_FILE_ASIDE};
         memcpy(f->path, path, op->len);
         f->path[op->len] = '\0';
@@ -651,8 +665,10 @@ void ws_tree_end_channel(struct ws_channel *ch)
 {
     struct ws_idmap *m = &ch->files;
     for (size_t i = 0; m->entry && i <= m->mask; i++)
-        if (m->entry[i].id)
+        if (m->entry[i].id) {
+            m->entry[i].file->not_closed = m->entry[i].file->strict;
             file_close(m->entry[i].file, UINT64_MAX, INT64_MIN, 0);
+        }
     ws_idmap_fini(m);
 }
 

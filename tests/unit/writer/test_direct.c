@@ -196,6 +196,56 @@ static void fault_run(struct ws_fault fault, bool loses)
     bed_fini(&b);
 }
 
+/* A file of a tree on such a disk: each byte is in the file or was counted as lost. */
+static void tree_fault_run(enum ws_backend_kind backend, struct ws_fault fault, unsigned flush_each)
+{
+    struct bed b;
+    enum { N = 6000 };
+    uint8_t rec[REC];
+    struct ws_bytes bytes = {rec, REC};
+    begin(&b, (struct ws_writer_config){.backend = backend, .fault = fault});
+    bed_add(&b, (struct ws_output_config){.kind = WS_OUTPUT_TREE,
+                                          .path = bed_path(&b, "t"),
+                                          .direct = true,
+                                          .channels = 1,
+                                          .blocks = 8,
+                                          .may_wait = true,
+                                          .flush_ns = 1000});
+    struct ws_channel *ch = ws_output_channel(b.out, 0);
+    bed_start(&b);
+    uint64_t id = ws_channel_file_open(ch, "f", WS_FILE_PART);
+    memset(rec, 0x5a, sizeof(rec));
+    for (unsigned i = 0; i < N; i++) {
+        assert_int_equal(ws_channel_file_write(ch, id, (uint64_t)i * REC, &bytes, 1), 0);
+        ws_channel_tick(ch, 0, 0, i % flush_each == flush_each - 1);
+        if (i % 200 == 0)
+            usleep(500);
+    }
+    assert_int_equal(ws_channel_file_close(ch, id, (uint64_t)N * REC, INT64_MIN, 0), 0);
+    ws_channel_finish(ch);
+    bed_drain(&b);
+    size_t len = 0, there = 0;
+    uint8_t *p = bed_read(bed_path(&b, "t/f.part"), &len);
+    assert_non_null(p);
+    for (size_t i = 0; i < len; i++)
+        there += p[i] == 0x5a;
+    free(p);
+    assert_int_equal(there, bed_count(&b, WS_C_WRITE_BYTES));
+    assert_int_equal(there + bed_count(&b, WS_C_WRITE_LOST_BYTES), (uint64_t)N * REC);
+    assert_true(there < (uint64_t)N * REC);
+    bed_fini(&b);
+}
+
+static void test_tree_faults(void **state)
+{
+    (void)state;
+    for (unsigned each = 100; each <= 1000; each += 900) {
+        tree_fault_run(WS_BACKEND_FAULT, (struct ws_fault){.byte_budget = 5000001, .error = ENOSPC}, each);
+        tree_fault_run(WS_BACKEND_FAULT, (struct ws_fault){.byte_budget = 5000001, .error = ENOSPC, .recover_after = 2}, each);
+        tree_fault_run(WS_BACKEND_FAULT, (struct ws_fault){.byte_budget = 4096 * 1500, .error = EIO, .recover_after = 1}, each);
+    }
+}
+
 static void test_faults(void **state)
 {
     (void)state;
@@ -238,7 +288,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_merged),  cmocka_unit_test(test_tree),         cmocka_unit_test(test_faults),
-        cmocka_unit_test(test_refused), cmocka_unit_test(test_not_possible),
+        cmocka_unit_test(test_tree_faults), cmocka_unit_test(test_refused), cmocka_unit_test(test_not_possible),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -23,6 +23,23 @@ static void finish(struct bed *b, struct ws_channel *ch)
     bed_drain(b);
 }
 
+/* Who could not say that a file is whole leaves it unfinished. */
+static void test_not_closed(void **state)
+{
+    struct bed b;
+    (void)state;
+    start(&b, (struct ws_writer_config){0}, (struct ws_output_config){.may_wait = true});
+    struct ws_channel *ch = ws_output_channel(b.out, 0);
+    uint64_t id = ws_channel_file_open(ch, "half", WS_FILE_PART | WS_FILE_STRICT), plain = ws_channel_file_open(ch, "plain", WS_FILE_PART);
+    assert_int_equal(put_str(ch, id, 0, "hello"), 0);
+    assert_int_equal(put_str(ch, plain, 0, "world"), 0);
+    finish(&b, ch);
+    bed_expect(bed_path(&b, "out/half.part"), "hello", 5);
+    assert_false(bed_exists(bed_path(&b, "out/half")));
+    bed_expect(bed_path(&b, "out/plain"), "world", 5);
+    bed_fini(&b);
+}
+
 static void test_small_files(void **state)
 {
     struct bed b;
@@ -638,7 +655,7 @@ static int use_uring(void **state)
 int main(void)
 {
     const struct CMUnitTest plain[] = {
-        cmocka_unit_test(test_small_files),   cmocka_unit_test(test_offsets_and_size),
+        cmocka_unit_test(test_not_closed),    cmocka_unit_test(test_small_files),   cmocka_unit_test(test_offsets_and_size),
         cmocka_unit_test(test_small_holes),   cmocka_unit_test(test_small_holes_over_data),
         cmocka_unit_test(test_random),        cmocka_unit_test(test_short_writes),
         cmocka_unit_test(test_gather),        cmocka_unit_test(test_flush_by_age),

@@ -15,8 +15,8 @@
 
 /* How old a finished flow's entry may get in memory while no packets come. */
 #define BATCH_NS INT64_C(1000000000)
-/* How long the end of a run waits for room for its footer, in ms. */
-#define FINISH_WAIT_MS 500u
+/* How long the end of a run waits for room for its last flows and its footer, in ms, all in all. */
+#define FINISH_WAIT_MS 10000u
 
 /* Of a flow. The number is given with its first record. */
 struct archive_flow {
@@ -37,6 +37,8 @@ struct archive_sink {
     uint32_t segment;     /* number of the open one, or the next */
     uint32_t numbered;    /* flows so far */
     uint32_t n_entry, n_batch;
+    unsigned waited_ms;
+    bool lost_entry; /* the index is not whole */
     int64_t entry_since_ns; /* of the oldest entry, by the first tick that saw it; 0 = not seen yet */
     uint64_t batch_prev;
     uint64_t flows, data_bytes;
@@ -114,7 +116,7 @@ static bool open_segment(struct archive_sink *as)
         return false;
     if (!as->file) {
         ws_archive_segment_name(name, as->cfg.worker, as->segment);
-        as->file = ws_channel_file_open(as->cfg.channel, name, WS_FILE_PART);
+        as->file = ws_channel_file_open(as->cfg.channel, name, WS_FILE_PART | WS_FILE_STRICT);
         as->pos = 0;
     }
     ws_archive_header_encode(buf, &h);
@@ -295,15 +297,28 @@ static void on_packet(struct ws_sink *s, struct ws_flow *flow, const struct ws_p
     a->macs |= (uint8_t)(1u << p->dir);
 }
 
+/* At the end of a run a disk that stalled may give blocks back. False: it took too long, or packets still come. */
+static bool wait_for_room(struct archive_sink *as)
+{
+    if (!as->base.ending || as->waited_ms == FINISH_WAIT_MS)
+        return false;
+    as->waited_ms++;
+    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    return true;
+}
+
 void ws_sink_archive_flow(void *user, struct ws_flow *flow, const struct ws_flow_record *rec)
 {
     struct archive_sink *as = user;
     struct archive_flow *a = area(as, flow);
-    if (!ready(as) || (as->n_entry == WS_ARCHIVE_BATCH_MAX && !put_batch(as))) {
-        if (as->n_entry == WS_ARCHIVE_BATCH_MAX) {
+    bool open = ready(as);
+    while (as->n_entry == WS_ARCHIVE_BATCH_MAX && !(open && put_batch(as))) {
+        if (!wait_for_room(as)) {
+            as->lost_entry = true;
             ws_count(as->base.counters, WS_C_FLOW_RECORDS_LOST, 1);
             return;
         }
+        open = ready(as);
     }
     struct ws_archive_head h = head_of(as, flow, a, WS_ARCHIVE_FLOWS, 0);
     struct ws_archive_entry e = {
@@ -340,13 +355,10 @@ static void on_finish(struct ws_sink *s)
 {
     struct archive_sink *as = (struct archive_sink *)s;
     bool ended = false;
-    for (unsigned ms = 0;; ms++) {
-        /* an archive without a flow has a segment too */
-        ended = ended || ((as->pos || open_segment(as)) && end_segment(as, true));
-        if ((ended && retry_close(as)) || ms == FINISH_WAIT_MS)
-            break;
-        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-    }
+    do {
+        /* An archive without a flow has a segment too. One whose index lacks flows is not whole: its reader finds them. */
+        ended = ended || ((as->pos || open_segment(as)) && end_segment(as, !as->lost_entry));
+    } while (!(ended && retry_close(as)) && wait_for_room(as));
     /* What the channel's end closes instead has no footer and keeps the name of an unfinished segment. */
     ws_count(s->counters, WS_C_FLOW_RECORDS_LOST, as->n_entry);
 }

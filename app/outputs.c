@@ -564,6 +564,7 @@ int outputs_prepare(struct run *r)
         return code;
     if (wc.backend == WS_BACKEND_AUTO && r->out.n_writer && !io_uring_gains(r))
         wc.backend = WS_BACKEND_PLAIN;
+    wc.group = &r->out.group;
     for (unsigned i = 0; i < r->out.n_writer; i++) {
         int rc = ws_writer_create(&r->out.writer[i], &wc);
         if (rc < 0) {

@@ -16,6 +16,7 @@ struct flow_list;
 
 struct outputs {
     struct ws_writer *writer[WS_WRITERS_MAX];
+    struct ws_writer_group group;
     unsigned n_writer;
     struct ws_output *pcap, *streams, *flows, *rest;
     struct ws_output *console;

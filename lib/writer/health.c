@@ -51,6 +51,7 @@ bool ws_out_may_try(const struct ws_output *o)
         return false;
     if (WS_LIKELY(!atomic_load_explicit(&o->suspended, memory_order_relaxed)))
         return true;
+    o->w->now_ns = ws_writer_clock_ns(); /* a round that drops much may outlast the time to the next try */
     return !o->failed && o->w->now_ns >= o->retry_at_ns;
 }
 

@@ -19,7 +19,6 @@
 #include "writer/writer.h"
 
 #define WS_OUTPUTS_MAX    32u   /* outputs of a writer: pcap, streams, flows, ... with room */
-#define WS_CHANNELS_MAX   256u  /* workers */
 #define WS_IOV_MAX        1024u /* the kernel's UIO_MAXIOV */
 #define WS_IO_DEPTH       64u   /* requests in flight */
 #define WS_FLUSH_BYTES    (256u * 1024u) /* a file with so much pending is written */
@@ -193,6 +192,7 @@ struct ws_output {
 
 struct ws_writer {
     struct ws_writer_config cfg;
+    struct ws_writer_group own_group;
     ws_io_write_fn write;
     struct ws_uring *uring; /* NULL = plain */
     struct ws_io_req *req;  /* [WS_IO_DEPTH] */
@@ -266,6 +266,9 @@ int ws_path_mkdirs(int dirfd, const char *path);
 int ws_path_mkdir_p(const char *path);
 /* fsync of the directory that holds path. 0 or -errno. */
 int ws_path_sync_dir(int dirfd, const char *path);
+
+/* The steady clock, in ns. */
+int64_t ws_writer_clock_ns(void);
 
 /* health.c */
 bool ws_error_is_disk(int error);

@@ -24,7 +24,7 @@ enum {
 #define FLUSH_NS_LIVE        INT64_C(100000000)
 #define FLUSH_NS_FILES       INT64_C(1000000000)
 
-static int64_t steady_ns(void)
+int64_t ws_writer_clock_ns(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
@@ -60,7 +60,7 @@ int ws_writer_create(struct ws_writer **out, const struct ws_writer_config *cfg)
     if (!w->cfg.gather_bytes)
         w->cfg.gather_bytes = GATHER_BYTES_DEFAULT;
     w->open_files_max = w->cfg.open_files_max ? w->cfg.open_files_max : open_files_limit();
-    w->now_ns = steady_ns();
+    w->now_ns = ws_writer_clock_ns();
     w->fsync_at_ns = w->now_ns + w->cfg.fsync_interval_ns;
     int rc = ws_io_init(w);
     if (rc) {
@@ -95,16 +95,14 @@ static int check_config(struct ws_output_config *c, const char **what)
 }
 
 /* Joins the channels of one worker in a ring (see channel.c). */
-static void link_siblings(struct ws_writer *w, struct ws_output *o)
+static void link_siblings(struct ws_writer_group *g, struct ws_output *o)
 {
     for (unsigned c = 0; c < o->cfg.channels; c++) {
-        for (unsigned i = 0; i < w->out_count; i++) {
-            if (w->out[i]->cfg.channels <= c)
-                continue;
-            struct ws_channel *other = &w->out[i]->channel[c];
+        struct ws_channel *other = g->first[c];
+        g->first[c] = &o->channel[c];
+        if (other) {
             o->channel[c].sibling = other->sibling;
             other->sibling = &o->channel[c];
-            break;
         }
     }
 }
@@ -173,7 +171,7 @@ int ws_writer_add_output(struct ws_writer *w, const struct ws_output_config *cfg
         output_free(o);
         return rc;
     }
-    link_siblings(w, o);
+    link_siblings(w->cfg.group ? w->cfg.group : &w->own_group, o);
     w->out[w->out_count++] = o;
     *out = o;
     return 0;
@@ -370,7 +368,7 @@ static void fsync_interval(struct ws_writer *w)
         if ((tree ? syncfs(o->dirfd) : fdatasync(o->fd)) != 0)
             ws_out_file_error(o, NULL, "fsync", -errno);
     }
-    w->now_ns = steady_ns();
+    w->now_ns = ws_writer_clock_ns();
     w->fsync_at_ns = w->now_ns + w->cfg.fsync_interval_ns;
 }
 
@@ -420,7 +418,7 @@ unsigned ws_writer_poll(struct ws_writer *w)
         return 0;
     if (WS_UNLIKELY(atomic_load_explicit(&w->abort, memory_order_relaxed)))
         return abort_all(w);
-    w->now_ns = steady_ns();
+    w->now_ns = ws_writer_clock_ns();
     unsigned work = ws_io_reap(w, false);
     for (unsigned i = 0; i < w->out_count; i++) {
         struct ws_output *o = w->out[i];

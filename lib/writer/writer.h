@@ -11,6 +11,7 @@
 
 #define WS_PATH_MAX   1024u
 #define WS_RECORD_MAX (512u * 1024u)
+#define WS_CHANNELS_MAX 256u /* of an output: one a worker */
 
 struct ws_writer;
 struct ws_output;
@@ -51,7 +52,13 @@ enum ws_exists {
     WS_EXISTS_COUNT,    /* the writer appends c1, c2, ... (tcpflow front-end) */
 };
 
+/* What the writers of one run share before the start: a worker that waits for one of them serves its channels to all. Zero it. */
+struct ws_writer_group {
+    struct ws_channel *first[WS_CHANNELS_MAX]; /* any channel of that worker */
+};
+
 struct ws_writer_config {
+    struct ws_writer_group *group; /* borrowed until the last output is added; NULL = this writer is alone */
     enum ws_backend_kind backend;
     struct ws_fault fault;
     unsigned open_files_max; /* LRU of open files; 0 = from RLIMIT_NOFILE less a reserve */

@@ -109,7 +109,7 @@ class Fault(e2e.Case):
                 yield result, c, out
 
     def test_extract_full_disk_that_recovers(self):
-        for result, c, out in self.extract("bytes=1M,error=ENOSPC,recover=3,retry=1ms", e2e.LOST):
+        for result, c, out in self.extract("bytes=1M,error=ENOSPC,recover=3,retry=1us", e2e.LOST):
             self.said(result, out, "write failed", "No space left on device", "suspended")
             self.said(result, out, "resumed", str(c["write_lost_bytes"]))
             self.assertGreater(c["write_lost_packets"], 0)
@@ -156,7 +156,7 @@ class Fault(e2e.Case):
             yield result, c, out
 
     def test_streams_full_disk_that_recovers(self):
-        for result, c, out in self.streams("bytes=1M,error=ENOSPC,recover=3,retry=1ms", e2e.LOST, "--blocks", "8"):
+        for result, c, out in self.streams("bytes=1M,error=ENOSPC,recover=3,retry=1us", e2e.LOST, "--blocks", "8"):
             self.said(result, out, "write failed", "No space left on device", "suspended")
             self.said(result, out, "resumed")
             self.assertGreater(c["write_lost_bytes"], 0)

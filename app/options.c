@@ -91,6 +91,8 @@ const struct ws_opt options_table[] = {
     {"gaps-file", 0, WS_OPT_FLAG, NULL, STREAM_OUT, AT(gaps_file), "list a stream's gaps in NAME.gaps"},
     {"holes-max", 0, WS_OPT_SIZE_OR_0, "SIZE", STREAM_OUT, AT(holes_max),
      "at most so many hole bytes in a file; later gaps are skipped (default 1G; 0: no limit)"},
+    {"shed-keep", 0, WS_OPT_SIZE_OR_0, "SIZE", CMD_LIVE, AT(shed_keep),
+     "when blocks get short, leave out bytes of long streams first: the first SIZE of each direction go last (default 16K; 0: as they come)"},
     {"flush", 0, WS_OPT_DURATION, "TIME", FILE_OUT, AT(flush), "bytes reach files after this time at most (default 1s; capture 100ms)"},
     {"size-min", 0, WS_OPT_SIZE_OR_0, "SIZE", STREAM_OUT, AT(size_min), "no file for a stream of at most SIZE bytes (default 0)"},
     {"empty-records", 0, WS_OPT_FLAG, NULL, STREAM_OUT, AT(empty_records),
@@ -254,7 +256,7 @@ void options_defaults(struct options *o)
     o->metadata = -1;
     o->holes_max = UINT64_C(1) << 30;
     o->order = o->console = -1;
-    o->split_gap = o->stream_max = WS_UNSET;
+    o->shed_keep = o->split_gap = o->stream_max = WS_UNSET;
     o->blocks = 64;
     o->block_bytes = 1 << 20;
 }

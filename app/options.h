@@ -72,6 +72,7 @@ struct options {
     bool ssids, ssids_bad_fcs;
     int metadata; /* -1: none; 0: text, 1: JSON */
     const char *metadata_dir;
+    uint64_t shed_keep; /* WS_UNSET = not given */
     uint64_t snaplen, holes_max, open_files, block_bytes, blocks;
     int backend;
     int direct; /* 0 auto, 1 on, 2 off */

@@ -294,6 +294,14 @@ static void *alloc_block(void *user, unsigned channel, size_t bytes)
     return ws_runtime_alloc(r->ec.runtime, bytes, ws_engine_node(&r->ec, channel));
 }
 
+bool outputs_may_wait(const struct run *r)
+{
+    for (unsigned i = 0; i < r->ec.n_source; i++)
+        if (!r->ec.source[i].source->can_wait)
+            return false;
+    return true;
+}
+
 static void common_config(const struct run *r, struct ws_output_config *oc)
 {
     oc->exists = r->o->overwrite ? WS_EXISTS_TRUNCATE : WS_EXISTS_REFUSE;
@@ -301,9 +309,7 @@ static void common_config(const struct run *r, struct ws_output_config *oc)
     oc->blocks = (unsigned)WS_MIN(r->o->blocks, UINT64_C(1) << 20);
     oc->block_bytes = (uint32_t)WS_MIN(r->o->block_bytes, UINT64_C(1) << 30);
     /* Files and net_pcap can wait for a slow disk, NICs cannot. */
-    oc->may_wait = true;
-    for (unsigned i = 0; i < r->ec.n_source; i++)
-        oc->may_wait = oc->may_wait && r->ec.source[i].source->can_wait;
+    oc->may_wait = outputs_may_wait(r);
     oc->flush_ns = r->o->flush ? r->o->flush : r->cmd == CMD_CAPTURE ? 100000000 : 1000000000;
 }
 

@@ -62,6 +62,9 @@ const struct ws_pcapng_iface *outputs_rest_iface(const struct run *r);
 /* ws_output_config.trailer of a pcapng file: interface statistics, which say what the file lacks. */
 size_t outputs_pcapng_trailer(void *user, uint8_t *buf, size_t max);
 
+/* Whether the input can wait for outputs, so that nothing is shed. */
+bool outputs_may_wait(const struct run *r);
+
 /* Whether all streams go to one file, standard output. */
 bool outputs_streams_merged(const struct run *r);
 

@@ -180,6 +180,7 @@ static int make_stream_sink(struct run *r, unsigned worker, struct ws_sink **s)
         .split_gap = r->o->split_gap,
         .cut = r->o->stream_max != WS_UNSET,
         .bytes_max = r->o->stream_max,
+        .shed_keep = outputs_may_wait(r) || r->o->order == ORDER_ARRIVAL ? 0 : r->o->shed_keep == WS_UNSET ? 16384 : r->o->shed_keep,
         .strip = r->o->strip,
         .findx = r->o->findx || r->o->findx_ns,
         .findx_ns = r->o->findx_ns,

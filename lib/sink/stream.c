@@ -281,6 +281,49 @@ static bool has_udp_header(const struct ws_flow *flow)
     return flow->key.proto == 17 || (flow->key.proto == 136 && (flow->key.port[0] || flow->key.port[1]));
 }
 
+static void on_gap(struct ws_sink *s, struct ws_flow *flow, unsigned dir, uint64_t off,
+                   uint64_t len, enum ws_gap_cause cause);
+
+/* Graceful overload: how far into a stream bytes are still taken. The writer of a tree holds up to half of the blocks on
+ * purpose; below that
+ *
+ *   blocks free   up to 3/8          up to 5/16        up to 1/4
+ *   left out      beyond 64 x keep   beyond 8 x keep   beyond keep
+ *
+ * so the longest streams give first, the last quarter is for the first bytes of every stream, and the last block for closes
+ * (channel.c). */
+static uint64_t taken_up_to(const struct stream_sink *ss)
+{
+    uint64_t free16 = 16 * (uint64_t)ws_channel_blocks_free(ss->cfg.channel), all = ws_channel_blocks(ss->cfg.channel);
+    if (WS_LIKELY(free16 > 6 * all))
+        return UINT64_MAX;
+    return free16 > 5 * all ? 64 * ss->cfg.shed_keep : free16 > 4 * all ? 8 * ss->cfg.shed_keep : ss->cfg.shed_keep;
+}
+
+/* Whether these bytes are left out; ranges of one stream that follow each other become one gap. off: without base. */
+static bool shed_bulk(struct stream_sink *ss, struct ws_flow *flow, unsigned dir, uint64_t off, uint32_t len)
+{
+    struct stream_dir *d = &ws_stream_area(ss, flow)->dir[dir];
+    if (!ss->cfg.shed_keep || off < ss->cfg.shed_keep || off < taken_up_to(ss))
+        return false;
+    if (!d->bulk_len)
+        d->bulk_off = off;
+    d->bulk_len += len;
+    ws_count(ss->base.counters, WS_C_SHED_BULK_BYTES, len);
+    return true;
+}
+
+/* Tells the gap that shed bytes are, before what comes behind them. */
+static void tell_bulk(struct stream_sink *ss, struct ws_flow *flow, unsigned dir)
+{
+    struct stream_dir *d = &ws_stream_area(ss, flow)->dir[dir];
+    uint64_t len = d->bulk_len;
+    if (WS_LIKELY(!len))
+        return;
+    d->bulk_len = 0;
+    on_gap(&ss->base, flow, dir, d->bulk_off, len, WS_GAP_SHED);
+}
+
 static void on_data(struct ws_sink *s, struct ws_flow *flow, unsigned dir, uint64_t off,
                     const uint8_t *data, uint32_t len, const struct ws_tcp_meta *meta)
 {
@@ -295,6 +338,9 @@ static void on_data(struct ws_sink *s, struct ws_flow *flow, unsigned dir, uint6
         ws_stream_metadata_note(ss, flow, dir, len, meta);
     if (ss->cfg.format == WS_STREAM_NONE)
         return;
+    if (WS_UNLIKELY(shed_bulk(ss, flow, dir, off, len)))
+        return;
+    tell_bulk(ss, flow, dir);
     note_order(ss, flow, meta->ordinal);
     off += d->base;
     if (ss->cfg.udp_header && has_udp_header(flow)) {
@@ -356,6 +402,7 @@ static void on_gap(struct ws_sink *s, struct ws_flow *flow, unsigned dir, uint64
 
     if (len == 0 || ss->cfg.format >= WS_STREAM_PCAP)
         return;
+    tell_bulk(ss, flow, dir); /* which lies before */
     off += d->base;
     d->gaps++;
     d->gap_bytes += len;
@@ -472,6 +519,7 @@ static void on_restart(struct ws_sink *s, struct ws_flow *flow)
     struct stream_flow *a = ws_stream_area(ss, flow);
     for (unsigned i = 0; i < 2; i++) {
         struct stream_dir *d = &a->dir[i];
+        tell_bulk(ss, flow, i);
         d->base = d->data_bytes + d->gap_bytes + (ss->joined ? 0 : a->file[i].shed);
         d->begun = 0;
         if (ss->segment_off) {
@@ -489,6 +537,8 @@ static void on_close(struct ws_sink *s, struct ws_flow *flow, const struct ws_tc
     struct stream_flow *a = ws_stream_area(ss, flow);
     (void)tcp;
     note_order(ss, flow, 0);
+    for (unsigned d = 0; d < 2; d++)
+        tell_bulk(ss, flow, d);
     if (ss->cfg.format >= WS_STREAM_PLAIN && ss->cfg.format < WS_STREAM_PCAP)
         trailing_gaps(ss, flow, a);
     if (ss->meta_off && flow->selected && flow->seen && wants_proto(ss, flow->key.proto))

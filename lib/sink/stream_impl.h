@@ -40,6 +40,7 @@ struct stream_dir {
     uint64_t flow_id;                  /* cached */
     uint64_t ordinal;                  /* of the latest packet whose bytes came */
     uint64_t base; /* length of the connections before on the tuple: where offset 0 lies */
+    uint64_t bulk_off, bulk_len; /* shed since the last data: a gap once more comes, or the end */
     uint32_t gaps;
     uint8_t pending_cause;
     uint8_t pending_list; /* the sidecar is still to tell what the list holds */

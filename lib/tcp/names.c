@@ -8,6 +8,7 @@ const char *ws_gap_cause_name(enum ws_gap_cause cause)
         [WS_GAP_NEVER_SEEN] = "never_seen", [WS_GAP_CAP] = "cap",
         [WS_GAP_SNAPLEN] = "snaplen",       [WS_GAP_FRAGMENT] = "fragment",
         [WS_GAP_EVICTED] = "evicted",       [WS_GAP_FILTERED] = "filtered",
+        [WS_GAP_SHED] = "shed",
     };
     return (unsigned)cause < WS_GAP_CAUSES ? names[cause] : "unknown";
 }

@@ -505,3 +505,8 @@ unsigned ws_channel_blocks_free(const struct ws_channel *ch)
         n += blocks_free(ch->part[i]);
     return n;
 }
+
+unsigned ws_channel_blocks(const struct ws_channel *ch)
+{
+    return ch->blocks;
+}

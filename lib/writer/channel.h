@@ -105,7 +105,10 @@ void ws_channel_finish(struct ws_channel *ch);
 /* True when the writer has suspended the output: callers may skip the work of encoding. */
 bool ws_channel_suspended(const struct ws_channel *ch);
 
-/* Blocks of the quota that are in the worker's hand, for gauges. */
+/* Blocks of the quota that are free, for gauges and for who wants to give way before there is none; any thread. */
 unsigned ws_channel_blocks_free(const struct ws_channel *ch);
+
+/* The quota. */
+unsigned ws_channel_blocks(const struct ws_channel *ch);
 
 #endif

@@ -182,13 +182,18 @@ static int rx_empty(struct ws_port_queue *q)
     return WS_SOURCE_END;
 }
 
-/* Whether a queue with a limit has taken all that is due by now. */
+/* Whether a queue with a limit has taken all that is due by now. What a pause leaves over for later is bounded: a tenth of a
+ * second, so that the rate holds behind it as well. */
 static bool ahead_of_rate(struct ws_port_queue *q)
 {
+    const double hz = (double)rte_get_tsc_hz(), took = (double)q->rate_bytes / (double)q->rate * hz;
     const uint64_t now = rte_rdtsc();
     if (!q->rate_tsc)
         q->rate_tsc = now;
-    return (double)q->rate_bytes * (double)rte_get_tsc_hz() > (double)(now - q->rate_tsc) * (double)q->rate;
+    const double passed = (double)(now - q->rate_tsc);
+    if (passed > took + hz / 10)
+        q->rate_tsc += (uint64_t)(passed - took - hz / 10);
+    return took > passed;
 }
 
 static int queue_rx(struct ws_source *s, struct ws_packet *pkt, unsigned max)

@@ -190,6 +190,7 @@ static int worker_main(void *arg)
     }
     if (!e->cfg.live)
         ws_flow_stage_expire_all(w->flows, last_clock_ns(w));
+    atomic_store_explicit(&w->flows_now, ws_flow_stage_flows(w->flows), memory_order_relaxed); /* what the end finds */
     ws_flow_stage_finish(w->flows);
     atomic_fetch_sub(&e->workers_left, 1);
     return 0;

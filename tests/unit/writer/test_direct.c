@@ -148,6 +148,20 @@ static void test_tree(void **state)
 
 enum { REC = 3001 };
 
+/* Starts the writer with one output of few blocks that go to the disk soon. */
+static struct ws_channel *start_small(struct bed *b, enum ws_output_kind kind, const char *name)
+{
+    bed_add(b, (struct ws_output_config){.kind = kind,
+                                         .path = bed_path(b, name),
+                                         .direct = true,
+                                         .channels = 1,
+                                         .blocks = 8,
+                                         .may_wait = true,
+                                         .flush_ns = 1000});
+    bed_start(b);
+    return ws_output_channel(b->out, 0);
+}
+
 /* A disk that fails and comes back: the file holds whole records in rising order, and what is missing was counted. */
 static void fault_run(struct ws_fault fault, bool loses)
 {
@@ -155,15 +169,7 @@ static void fault_run(struct ws_fault fault, bool loses)
     enum { N = 6000 };
     uint8_t rec[REC] = {0};
     begin(&b, (struct ws_writer_config){.backend = WS_BACKEND_FAULT, .fault = fault});
-    bed_add(&b, (struct ws_output_config){.kind = WS_OUTPUT_MERGED,
-                                          .path = bed_path(&b, "m"),
-                                          .direct = true,
-                                          .channels = 1,
-                                          .blocks = 8,
-                                          .may_wait = true,
-                                          .flush_ns = 1000});
-    struct ws_channel *ch = ws_output_channel(b.out, 0);
-    bed_start(&b);
+    struct ws_channel *ch = start_small(&b, WS_OUTPUT_MERGED, "m");
     for (unsigned i = 0; i < N; i++) {
         memcpy(rec, &i, sizeof(i));
         memset(rec + 4, (int)(i * 7 & 0xff), REC - 4);
@@ -204,15 +210,7 @@ static void tree_fault_run(enum ws_backend_kind backend, struct ws_fault fault, 
     uint8_t rec[REC];
     struct ws_bytes bytes = {rec, REC};
     begin(&b, (struct ws_writer_config){.backend = backend, .fault = fault});
-    bed_add(&b, (struct ws_output_config){.kind = WS_OUTPUT_TREE,
-                                          .path = bed_path(&b, "t"),
-                                          .direct = true,
-                                          .channels = 1,
-                                          .blocks = 8,
-                                          .may_wait = true,
-                                          .flush_ns = 1000});
-    struct ws_channel *ch = ws_output_channel(b.out, 0);
-    bed_start(&b);
+    struct ws_channel *ch = start_small(&b, WS_OUTPUT_TREE, "t");
     uint64_t id = ws_channel_file_open(ch, "f", WS_FILE_PART);
     memset(rec, 0x5a, sizeof(rec));
     for (unsigned i = 0; i < N; i++) {

@@ -180,7 +180,7 @@ static int make_stream_sink(struct run *r, unsigned worker, struct ws_sink **s)
         .split_gap = r->o->split_gap,
         .cut = r->o->stream_max != WS_UNSET,
         .bytes_max = r->o->stream_max,
-        .shed_keep = outputs_may_wait(r) || r->o->order == ORDER_ARRIVAL ? 0 : r->o->shed_keep == WS_UNSET ? 16384 : r->o->shed_keep,
+        .shed_keep = outputs_may_wait(r) || r->o->order == ORDER_ARRIVAL ? 0 : r->o->shed_keep == WS_UNSET ? 16384 : WS_MIN(r->o->shed_keep, UINT64_C(1) << 50),
         .strip = r->o->strip,
         .findx = r->o->findx || r->o->findx_ns,
         .findx_ns = r->o->findx_ns,
@@ -291,59 +291,53 @@ static int make_record_sink(struct run *r, unsigned worker, struct ws_sink **s)
     return code;
 }
 
+/* The sinks of one worker, as they are made. */
+struct making {
+    struct run *r;
+    unsigned worker;
+    struct ws_sink **out;
+    int n, rc; /* rc: the first failure, -errno; nothing more is made then */
+};
+
+static void add(struct making *m, bool wanted, int (*make)(struct run *, unsigned, struct ws_sink **))
+{
+    if (m->rc || !wanted)
+        return;
+    m->rc = make(m->r, m->worker, &m->out[m->n]);
+    m->n += m->rc == 0;
+}
+
+/* Behind the sink of streams: lib/post/README.md. */
+static int make_post_sink(struct run *r, unsigned worker, struct ws_sink **s)
+{
+    bool tree = r->out.streams && !outputs_streams_merged(r);
+    return post_make_sink(r, worker, tree ? ws_output_channel(r->out.streams, worker) : NULL, s);
+}
+
 int outputs_make_sinks(void *user, unsigned worker, struct ws_sink **out)
 {
     struct run *r = user;
-    int n = 0, rc = 0;
-    if (r->out.pcap) {
-        rc = r->out.pcap_rotates ? make_rotate_sink(r, worker, &out[n])
-                                 : make_pcap_sink(r, worker, &out[n]);
-        n += rc == 0;
+    struct making m = {r, worker, out, 0, 0};
+    const bool archive = r->o->format == FORMAT_ARCHIVE;
+
+    add(&m, r->out.pcap, r->out.pcap_rotates ? make_rotate_sink : make_pcap_sink);
+    if (m.rc == 0 && r->out.streams && archive) { /* several sinks */
+        int made = make_archive_sinks(r, worker, &out[m.n]);
+        m.n += WS_MAX(made, 0);
+        m.rc = WS_MIN(made, 0);
     }
-    if (rc == 0 && r->out.streams && r->o->format == FORMAT_ARCHIVE) {
-        int made = make_archive_sinks(r, worker, &out[n]);
-        n += WS_MAX(made, 0);
-        rc = WS_MIN(made, 0);
-    } else if (rc == 0 && r->out.streams) {
-        rc = make_stream_sink(r, worker, &out[n]);
-        n += rc == 0;
-    }
-    if (rc == 0 && r->post) { /* behind the sink of streams: lib/post/README.md */
-        bool tree = r->out.streams && !outputs_streams_merged(r);
-        rc = post_make_sink(r, worker, tree ? ws_output_channel(r->out.streams, worker) : NULL, &out[n]);
-        n += rc == 0;
-    }
-    if (rc == 0 && r->out.metadata) {
-        rc = make_metadata_sink(r, worker, &out[n]);
-        n += rc == 0;
-    }
-    if (rc == 0 && r->out.rest) {
-        rc = make_rest_sink(r, worker, &out[n]);
-        n += rc == 0;
-    }
-    if (rc == 0 && r->out.flows) {
-        rc = make_flow_lines_sink(r, worker, &out[n]);
-        n += rc == 0;
-    }
-    if (rc == 0 && r->o->chart) {
-        rc = chart_make_sink(r, worker, &out[n]);
-        n += rc == 0;
-    }
-    if (rc == 0 && r->out.console) {
-        rc = console_make_sink(r, worker, &out[n]);
-        n += rc == 0;
-    }
-    if (rc == 0 && r->o->ssids) {
-        rc = ssids_make_sink(r, worker, &out[n]);
-        n += rc == 0;
-    }
-    if (rc == 0 && r->out.want_records) {
-        rc = make_record_sink(r, worker, &out[n]);
-        n += rc == 0;
-    }
-    if (rc == 0)
-        return n;
-    for (int i = 0; i < n; i++)
+    add(&m, r->out.streams && !archive, make_stream_sink);
+    add(&m, r->post, make_post_sink);
+    add(&m, r->out.metadata, make_metadata_sink);
+    add(&m, r->out.rest, make_rest_sink);
+    add(&m, r->out.flows, make_flow_lines_sink);
+    add(&m, r->o->chart, chart_make_sink);
+    add(&m, r->out.console, console_make_sink);
+    add(&m, r->o->ssids, ssids_make_sink);
+    add(&m, r->out.want_records, make_record_sink);
+    if (m.rc == 0)
+        return m.n;
+    for (int i = 0; i < m.n; i++)
         out[i]->ops->destroy(out[i]);
-    return rc;
+    return m.rc;
 }

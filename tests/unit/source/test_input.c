@@ -17,10 +17,13 @@
 
 enum { PACKETS = 4000, PACKET_LEN = 200 };
 
-/* A capture of some 860 KB that does not shrink to nothing. */
-static void put_capture(struct build *b)
+static struct build capture; /* some 860 KB that do not shrink to nothing */
+
+static int make_capture(void **state)
 {
+    struct build *b = &capture;
     uint32_t x = 1;
+    (void)state;
     put_pcap_header(b, 0xa1b23c4d, 65535, 1);
     for (unsigned i = 0; i < PACKETS; i++) {
         put_pcap_record(b, i, i, PACKET_LEN, PACKET_LEN);
@@ -30,25 +33,31 @@ static void put_capture(struct build *b)
             put_bytes(b, &c, 1);
         }
     }
+    return 0;
 }
 
-/* The first n packets of s are those of the capture. */
-static void check_packets(const struct slurp *s, const struct build *capture, unsigned n)
+static int free_capture(void **state)
+{
+    (void)state;
+    build_free(&capture);
+    return 0;
+}
+
+/* The first n packets of s are those of this capture. */
+static void check_packets(const struct slurp *s, const struct build *of, unsigned n)
 {
     assert_true(s->n >= n);
     for (unsigned i = 0; i < n; i++) {
         assert_true(s->row[i].k.ts_ns == (int64_t)i * 1000000001);
-        assert_memory_equal(s->row[i].k.data, capture->p + 24 + i * (16 + PACKET_LEN) + 16,
+        assert_memory_equal(s->row[i].k.data, of->p + 24 + i * (16 + PACKET_LEN) + 16,
                             PACKET_LEN);
     }
 }
 
 static void all_compressors_one_and_several_members(void **state)
 {
-    struct build capture = {0};
     (void)state;
     clear_log();
-    put_capture(&capture);
     for (int how = 0; how < PACK_COUNT; how++) {
         for (size_t members = 1; members <= 7; members += 3) {
             struct build packed = {0};
@@ -67,14 +76,11 @@ static void all_compressors_one_and_several_members(void **state)
         }
     }
     assert_string_equal(logged, "");
-    build_free(&capture);
 }
 
 static void cut_compressed_data_gives_what_it_can(void **state)
 {
-    struct build capture = {0};
     (void)state;
-    put_capture(&capture);
     for (int how = PACK_GZIP; how < PACK_COUNT; how++) {
         struct build packed = {0};
         pack_append(&packed, (enum pack)how, capture.p, capture.len);
@@ -108,14 +114,11 @@ static void cut_compressed_data_gives_what_it_can(void **state)
         slurp_free(&s);
         build_free(&packed);
     }
-    build_free(&capture);
 }
 
 static void corrupt_compressed_data_is_said(void **state)
 {
-    struct build capture = {0};
     (void)state;
-    put_capture(&capture);
     for (int how = PACK_GZIP; how < PACK_COUNT; how++) {
         struct build packed = {0};
         struct slurp s;
@@ -137,14 +140,11 @@ static void corrupt_compressed_data_is_said(void **state)
         slurp_free(&s);
         build_free(&packed);
     }
-    build_free(&capture);
 }
 
 static void rubbish_behind_compressed_data(void **state)
 {
-    struct build capture = {0};
     (void)state;
-    put_capture(&capture);
     for (int how = PACK_GZIP; how < PACK_COUNT; how++) {
         struct build packed = {0};
         struct slurp s;
@@ -168,7 +168,6 @@ static void rubbish_behind_compressed_data(void **state)
     assert_false(s.damaged);
     slurp_free(&s);
     build_free(&padded);
-    build_free(&capture);
 }
 
 static void compressed_nothing_and_compressed_text(void **state)
@@ -236,10 +235,8 @@ static void slurp_stdin(struct slurp *s, const struct build *b, size_t step, uns
 
 static void standard_input_by_pipe(void **state)
 {
-    struct build capture = {0};
     (void)state;
     clear_log();
-    put_capture(&capture);
     for (int how = 0; how < PACK_COUNT; how++) {
         struct build packed = {0};
         pack_append(&packed, (enum pack)how, capture.p, capture.len);
@@ -255,32 +252,31 @@ static void standard_input_by_pipe(void **state)
         build_free(&packed);
     }
     assert_string_equal(logged, "");
-    build_free(&capture);
 }
 
 static void standard_input_that_pauses(void **state)
 {
-    struct build capture = {0};
+    struct build few = {0};
     (void)state;
     clear_log();
-    put_pcap_header(&capture, 0xa1b23c4d, 65535, 1);
+    put_pcap_header(&few, 0xa1b23c4d, 65535, 1);
     for (unsigned i = 0; i < 30; i++) {
-        put_pcap_record(&capture, i, i, PACKET_LEN, PACKET_LEN);
-        put_fill(&capture, PACKET_LEN, i);
+        put_pcap_record(&few, i, i, PACKET_LEN, PACKET_LEN);
+        put_fill(&few, PACKET_LEN, i);
     }
     for (int how = 0; how < PACK_COUNT; how++) {
         struct build packed = {0};
         struct slurp s;
-        pack_append(&packed, (enum pack)how, capture.p, capture.len);
+        pack_append(&packed, (enum pack)how, few.p, few.len);
         slurp_stdin(&s, &packed, packed.len / 4 + 1, 30000,
                     false); /* first less than the magic, too */
-        check_packets(&s, &capture, 30);
+        check_packets(&s, &few, 30);
         assert_false(s.damaged);
         slurp_free(&s);
         build_free(&packed);
     }
     assert_string_equal(logged, "");
-    build_free(&capture);
+    build_free(&few);
 }
 
 /* A pipe that stays open and silent does not hold up the reading thread. */
@@ -352,11 +348,10 @@ static void input_bytes_as_they_are(void **state)
 
 static void zstd_that_begins_with_a_skippable_frame(void **state)
 {
-    struct build capture = {0}, packed = {0};
+    struct build packed = {0};
     struct slurp s;
     (void)state;
     clear_log();
-    put_capture(&capture);
     for (int i = 0; i < 2; i++) {
         put32(&packed, 0x184d2a50 + (uint32_t)i * 15);
         put32(&packed, 4);
@@ -371,7 +366,6 @@ static void zstd_that_begins_with_a_skippable_frame(void **state)
     assert_string_equal(logged, "");
     slurp_free(&s);
     build_free(&packed);
-    build_free(&capture);
 }
 
 /* The last stored byte is taken long before the last plain one is given. */
@@ -412,5 +406,5 @@ int main(void)
         cmocka_unit_test(few_stored_bytes_for_many),
         cmocka_unit_test(zstd_that_begins_with_a_skippable_frame),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, make_capture, free_capture);
 }

@@ -216,4 +216,16 @@ static inline uint64_t bed_random(uint64_t *s)
     return x ^ x >> 31;
 }
 
+/* Sets *backend to io_uring where the machine has it, else says so and leaves it. */
+static inline void bed_want_uring(enum ws_backend_kind *backend)
+{
+    struct ws_writer *w;
+    if (ws_writer_create(&w, &(struct ws_writer_config){.backend = WS_BACKEND_URING}) != 0) {
+        print_message("no io_uring here: these cases run on plain writes\n");
+        return;
+    }
+    ws_writer_destroy(w);
+    *backend = WS_BACKEND_URING;
+}
+
 #endif

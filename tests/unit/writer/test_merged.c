@@ -547,14 +547,8 @@ static void test_abort_while_waiting(void **state)
 
 static int use_uring(void **state)
 {
-    struct ws_writer *w;
     (void)state;
-    if (ws_writer_create(&w, &(struct ws_writer_config){.backend = WS_BACKEND_URING}) != 0) {
-        print_message("no io_uring here: these cases run on plain writes\n");
-        return 0;
-    }
-    ws_writer_destroy(w);
-    backend = WS_BACKEND_URING;
+    bed_want_uring(&backend);
     return 0;
 }
 

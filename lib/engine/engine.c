@@ -243,7 +243,7 @@ static int writer_main(void *arg)
         if (ws_writer_poll(wa.writer))
             ws_backoff_reset(&backoff);
         else
-            ws_backoff_wait(&backoff);
+            ws_backoff_nap(&backoff);
     }
     atomic_fetch_sub(&wa.engine->writers_left, 1);
     return 0;

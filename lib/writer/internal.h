@@ -21,6 +21,7 @@
 #define WS_OUTPUTS_MAX    32u   /* outputs of a writer: pcap, streams, flows, ... with room */
 #define WS_IOV_MAX        1024u /* the kernel's UIO_MAXIOV */
 #define WS_IO_DEPTH       64u   /* requests in flight */
+#define WS_IO_PAUSE_NS    500000 /* of a few blocks at most; a writer that looks this seldom takes 1 % of a CPU to look */
 #define WS_FLUSH_BYTES    (256u * 1024u) /* a file with so much pending is written */
 #define WS_FD_RESERVE     32u            /* descriptors left to the rest of the process */
 #define WS_OPEN_FILES_MAX 65536u         /* bound of the LRU, whatever the limit of the process */
@@ -239,6 +240,8 @@ bool ws_io_add(struct ws_io_req *r, void *data, size_t len, struct ws_wblock *bl
 void ws_io_submit(struct ws_writer *w, struct ws_io_req *r);
 /* Takes completions; waits for one when wait is set and something is in flight. */
 unsigned ws_io_reap(struct ws_writer *w, bool wait);
+/* Sleeps until one of the writes in flight has ended, or for WS_IO_PAUSE_NS: then blocks may have come. */
+void ws_io_pause(struct ws_writer *w);
 /* Tells the kernel what was queued. */
 void ws_io_kick(struct ws_writer *w);
 /* Marks n bytes of r as written. */
@@ -253,6 +256,8 @@ int ws_uring_create(struct ws_uring **u);
 void ws_uring_destroy(struct ws_uring *u);
 void ws_uring_queue(struct ws_uring *u, struct ws_io_req *r);
 void ws_uring_kick(struct ws_uring *u);
+/* Sleeps until a completion is there, at most ns (below a second). False: this kernel cannot. */
+bool ws_uring_pause(struct ws_uring *u, int64_t ns);
 /* The next completion or NULL; *res = bytes or -errno. */
 struct ws_io_req *ws_uring_next(struct ws_uring *u, bool wait, int *res);
 

@@ -3,6 +3,7 @@
 #include "writer/internal.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -210,6 +211,12 @@ void ws_io_submit(struct ws_writer *w, struct ws_io_req *r)
     } else {
         submit_sync(w, r);
     }
+}
+
+void ws_io_pause(struct ws_writer *w)
+{
+    if (!w->in_flight || !ws_uring_pause(w->uring, WS_IO_PAUSE_NS))
+        sched_yield();
 }
 
 void ws_io_kick(struct ws_writer *w)

@@ -69,6 +69,14 @@ void ws_uring_kick(struct ws_uring *u)
     }
 }
 
+bool ws_uring_pause(struct ws_uring *u, int64_t ns)
+{
+    struct __kernel_timespec t = {.tv_nsec = ns};
+    struct io_uring_cqe *cqe;
+    /* Without this feature (before Linux 5.11) liburing makes the timeout a request of its own. */
+    return (u->ring.features & IORING_FEAT_EXT_ARG) && io_uring_wait_cqe_timeout(&u->ring, &cqe, &t) != -EINVAL;
+}
+
 struct ws_io_req *ws_uring_next(struct ws_uring *u, bool wait, int *res)
 {
     struct io_uring_cqe *cqe = NULL;
@@ -111,6 +119,13 @@ void ws_uring_queue(struct ws_uring *u, struct ws_io_req *r)
 void ws_uring_kick(struct ws_uring *u)
 {
     (void)u;
+}
+
+bool ws_uring_pause(struct ws_uring *u, int64_t ns)
+{
+    (void)u;
+    (void)ns;
+    return false;
 }
 
 struct ws_io_req *ws_uring_next(struct ws_uring *u, bool wait, int *res)

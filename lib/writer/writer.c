@@ -4,7 +4,6 @@
 #include "writer/internal.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -434,7 +433,7 @@ unsigned ws_writer_poll(struct ws_writer *w)
     ws_io_kick(w);
     check_done(w);
     if (work == 0 && w->in_flight)
-        sched_yield(); /* the kernel's own threads may need this CPU for the writes */
+        ws_io_pause(w);
     return work + w->in_flight;
 }
 

@@ -44,6 +44,7 @@ struct ws_port_queue {
     uint16_t port_id, queue_id;
     bool replay;
     uint16_t held_count; /* mbufs of the last burst, freed by the next rx */
+    bool held_whole;     /* they are of one pool, one segment each, and nobody else's */
     int ts_offset;       /* of the timestamp in mbufs, -1 = none */
     uint64_t ts_flag;    /* mbufs with this flag have a timestamp; 0 = none do */
     uint32_t flags_base; /* for all packets */

@@ -129,9 +129,20 @@ static void copies_make(struct ws_port_queue *q, struct ws_packet *pkt, unsigned
 }
 #endif
 
+/* What keeps a buffer from going straight back to its pool, or 0: other segments or owners, bytes that are not its own.
+ * Reads its first line only. */
+static inline uint64_t not_whole(const struct rte_mbuf *m)
+{
+    return (m->ol_flags & (RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL)) | (m->nb_segs ^ 1u) | (rte_mbuf_refcnt_read(m) ^ 1u);
+}
+
+/* Gives the last burst's buffers back. Nearly always they are whole and of one pool, and go there in one piece: freeing them
+ * one by one would fetch the second line of each, which receiving has not touched. */
 static void held_free(struct ws_port_queue *q)
 {
-    if (q->held_count > 0)
+    if (q->held_count > 0 && WS_LIKELY(q->held_whole))
+        rte_mempool_put_bulk(q->held[0]->pool, (void **)q->held, q->held_count);
+    else if (q->held_count > 0)
         rte_pktmbuf_free_bulk(q->held, q->held_count);
     q->held_count = 0;
 #if WS_PORT_COPY
@@ -214,14 +225,18 @@ static int queue_rx(struct ws_source *s, struct ws_packet *pkt, unsigned max)
         return rx_empty(q);
     q->held_count = n;
     q->empty_polls = 0;
-    for (unsigned i = 0; i < n; i++)
-        WS_PREFETCH(rte_pktmbuf_mtod(q->held[i], const void *));
-
+    /* Buffer and frame at once: where nearly all drivers put the frame needs no look at the buffer, whose line may be
+     * in another core's cache yet. */
+    for (unsigned i = 0; i < n; i++) {
+        WS_PREFETCH(q->held[i]);
+        WS_PREFETCH((const uint8_t *)(q->held[i] + 1) + RTE_PKTMBUF_HEADROOM);
+    }
     const int64_t now = now_ns();
     if (q->port->hw_timestamps && now >= q->hw_next_ns)
         calibrate(q, now);
+    const struct rte_mempool *const pool = q->held[0]->pool;
     int64_t clock_ns = q->clock_ns;
-    uint64_t any = 0, bytes = 0;
+    uint64_t any = 0, bytes = 0, odd = 0;
     for (unsigned i = 0; i < n; i++) {
         struct rte_mbuf *m = q->held[i];
         struct ws_packet *p = &pkt[i];
@@ -229,6 +244,7 @@ static int queue_rx(struct ws_source *s, struct ws_packet *pkt, unsigned max)
         uint32_t flags = q->flags_base;
 
         any |= ol;
+        odd |= not_whole(m) | (m->pool != pool);
         if (WS_UNLIKELY(ol & RTE_MBUF_F_RX_VLAN_STRIPPED)) {
             put_vlan_back(&q->held[i]);
             m = q->held[i];
@@ -255,6 +271,7 @@ static int queue_rx(struct ws_source *s, struct ws_packet *pkt, unsigned max)
         p->device = q->device;
         bytes += p->cap_len;
     }
+    q->held_whole = odd == 0;
     q->clock_ns = clock_ns;
     q->rate_bytes += bytes;
     if (any & RTE_MBUF_F_RX_RSS_HASH)

@@ -537,6 +537,30 @@ static struct rte_mbuf *ring_frame(struct rte_mempool *pool, unsigned n, uint16_
     return m;
 }
 
+/* A buffer of another pool, one that somebody else holds too, and a clone, each in a burst with a plain one: each goes
+ * where it belongs, and nowhere before its last owner is through with it. */
+static void ring_owners(struct rte_mempool *pool, struct rte_ring *ring, struct ws_source *src)
+{
+    static struct ws_packet pkt[WS_BURST_MAX];
+    struct rte_mempool *other = rte_pktmbuf_pool_create("other", 63, 0, 0, 2176, SOCKET_ID_ANY);
+    CHECK(other, "pool");
+    struct rte_mbuf *shared = ring_frame(pool, 1, 60), *cloned = ring_frame(pool, 2, 60);
+    rte_mbuf_refcnt_update(shared, 1);
+    struct rte_mbuf *odd[] = {ring_frame(other, 0, 60), shared, rte_pktmbuf_clone(cloned, other)};
+    for (unsigned i = 0; i < 3; i++) {
+        CHECK(odd[i] && rte_ring_enqueue(ring, ring_frame(pool, 9, 60)) == 0 && rte_ring_enqueue(ring, odd[i]) == 0, "enqueue");
+        CHECK(ws_source_rx(src, pkt, WS_BURST_MAX) == 2 && pkt[1].data[14] == (uint8_t)i, "burst %u", i);
+        CHECK(ws_source_rx(src, pkt, WS_BURST_MAX) == 0, "burst");
+    }
+    CHECK(rte_mempool_in_use_count(other) == 0, "%u of the other pool kept", rte_mempool_in_use_count(other));
+    CHECK(rte_mempool_in_use_count(pool) == 2, "%u buffers kept", rte_mempool_in_use_count(pool));
+    CHECK(rte_mbuf_refcnt_read(shared) == 1 && rte_mbuf_refcnt_read(cloned) == 1, "owners");
+    rte_pktmbuf_free(shared);
+    rte_pktmbuf_free(cloned);
+    CHECK(rte_mempool_in_use_count(pool) == 0, "%u buffers kept", rte_mempool_in_use_count(pool));
+    rte_mempool_free(other);
+}
+
 static int case_ring(void)
 {
     static struct ws_packet pkt[WS_BURST_MAX];
@@ -569,6 +593,8 @@ static int case_ring(void)
     CHECK(got == 100, "%u frames", got);
     CHECK(rte_mempool_in_use_count(pool) == 0, "%u buffers kept", rte_mempool_in_use_count(pool));
     CHECK(ws_source_rx(src, pkt, WS_BURST_MAX) == 0, "a live port ended");
+
+    ring_owners(pool, ring[0], src);
 
     /* queue 1: stripped tags, a chain, a chain that promises more than it has, hash and checksum
      * flags */

@@ -148,13 +148,16 @@ static inline void plain_key(struct ws_packet *p, const struct ws_decode_config 
     const uint64_t dst = (uint64_t)ws_load_be32(ip + 16) << 16 | ws_load_be16(tcp + 2);
     const bool dir = src > dst;
     const uint64_t swap = (src ^ dst) & (0 - (uint64_t)dir);
-    const uint64_t low = src ^ swap, high = dst ^ swap;
     struct ws_key *k = &p->key;
+    uint64_t addrs, other; /* both as they lie in the header: the key has them in network order, too */
+    memcpy(&addrs, ip + 12, sizeof(addrs));
+    other = addrs >> 32 | addrs << 32;
+    addrs ^= (addrs ^ other) & (0 - (uint64_t)dir);
     memset(k, 0, sizeof(*k));
-    ws_store_be32(k->addr[0], (uint32_t)(low >> 16));
-    ws_store_be32(k->addr[1], (uint32_t)(high >> 16));
-    k->port[0] = (uint16_t)low;
-    k->port[1] = (uint16_t)high;
+    memcpy(k->addr[0], &addrs, 4);
+    memcpy(k->addr[1], (const uint8_t *)&addrs + 4, 4);
+    k->port[0] = (uint16_t)(src ^ swap);
+    k->port[1] = (uint16_t)(dst ^ swap);
     k->ip_version = 4;
     k->proto = WS_IPPROTO_TCP;
     p->dir = dir;

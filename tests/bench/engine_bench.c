@@ -25,7 +25,8 @@
 #include "frames.h"
 #include "ring_source.h"
 
-enum { SLOT = 1536, RUNS_MAX = 101 };
+/* An odd number of lines, so that the frames of a burst lie in different sets of the cache. */
+enum { SLOT = 1600, RUNS_MAX = 101 };
 
 #ifdef WS_STAGES
 struct ws_stage_clock ws_stage_clock;

@@ -36,7 +36,7 @@ struct options {
     struct ws_bench_frames frames;
     uint64_t packets, runs;
     uint32_t table, timeout_ms, warm;
-    bool reassemble, sums, json, hugepages;
+    bool reassemble, sums, json, hugepages, receive_only;
     enum ws_bench_ring ring;
 };
 
@@ -234,6 +234,25 @@ static double bytes_per_flow(const struct options *o)
     return bytes;
 }
 
+/* The source alone, on the worker's thread: no engine can be faster. */
+static int receive_main(void *arg)
+{
+    static struct ws_packet pkt[WS_BURST_MAX];
+    while (ws_source_rx(arg, pkt, WS_BURST_MAX) != WS_SOURCE_END) {
+    }
+    return 0;
+}
+
+static int run_source(struct ws_runtime *rt, struct feed *g)
+{
+    int code = ws_runtime_launch(rt, 0, "receive", receive_main, &g->base);
+    if (!code)
+        ws_runtime_join(rt, 0);
+    g->result->good = !code;
+    feed_close(&g->base);
+    return code ? 3 : 0;
+}
+
 static int run(struct ws_runtime *rt, const struct options *o, struct ws_bench_ring_source *ring, struct result *r)
 {
     char err[512];
@@ -244,6 +263,8 @@ static int run(struct ws_runtime *rt, const struct options *o, struct ws_bench_r
     struct feed *g = feed_open(o, r);
     const uint64_t all = g->all;
     g->ring = ring;
+    if (o->receive_only)
+        return run_source(rt, g);
     cfg.source[0] = (struct ws_engine_source){&g->base, 0, -1};
     if (ws_engine_create(&e, &cfg, err, sizeof(err)) < 0 || ws_engine_start(e, err, sizeof(err)) < 0) {
         fprintf(stderr, "ws-bench-engine: %s\n", err);
@@ -350,6 +371,7 @@ static int usage(int code)
           "  --reassemble     deliver ordered bytes to a sink\n"
           "  --sums           verify TCP checksums, as --stats and --verify-checksums do\n"
           "  --ring WHO       packets come through net_ring, filled by WHO: same (lcore), other\n"
+          "  --receive-only   the source alone, without the engine: its bound\n"
           "  --hugepages      ask for hugepages\n"
           "  --json           the result as an object\n",
           code ? stderr : stdout);
@@ -364,6 +386,7 @@ static int parse(struct options *o, int argc, char **argv)
         {"table", required_argument, NULL, 'T'},
         {"reassemble", no_argument, NULL, 'r'},       {"sums", no_argument, NULL, 's'},
         {"ring", required_argument, NULL, 'R'},       {"json", no_argument, NULL, 'j'},
+        {"receive-only", no_argument, NULL, 'o'},
         {"hugepages", no_argument, NULL, 'H'},        {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0}};
     *o = (struct options){
@@ -379,6 +402,7 @@ static int parse(struct options *o, int argc, char **argv)
         case 's': o->sums = true; break;
         case 'R': o->ring = strcmp(optarg, "same") == 0 ? WS_BENCH_RING_SAME : WS_BENCH_RING_OTHER; break;
         case 'j': o->json = true; break;
+        case 'o': o->receive_only = true; break;
         case 'H': o->hugepages = true; break;
         case 'h': return usage(0);
         default: return usage(2);

@@ -20,7 +20,8 @@
 #include "source/port.h"
 #endif
 
-#define LINE_MAX_BYTES 16384u
+#define LINE_BYTES   16384u /* a line grows when it must */
+#define THREADS_MAX  (WS_WORKERS_MAX + WS_RECEIVERS_MAX + WS_WRITERS_MAX)
 #define OUTPUTS_SHOWN  6u /* pcap, streams, flows, rest, console, metadata */
 
 /* One look at everything. */
@@ -34,6 +35,7 @@ struct sample {
         struct ws_output_gauges g;
     } out[OUTPUTS_SHOWN];
     uint64_t mbufs, mbufs_used;
+    struct ws_busy_look busy[THREADS_MAX]; /* workers, receivers, writers */
 };
 
 struct interval_stats {
@@ -42,7 +44,8 @@ struct interval_stats {
     bool json, failed;
     int64_t interval_ns, start_ns, due_ns;
     struct sample before, now;
-    char line[LINE_MAX_BYTES];
+    char *line;
+    size_t line_bytes;
 };
 
 static int64_t clock_ns(clockid_t clock)
@@ -50,6 +53,24 @@ static int64_t clock_ns(clockid_t clock)
     struct timespec t;
     clock_gettime(clock, &t);
     return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
+}
+
+static unsigned threads(const struct run *r)
+{
+    return r->ec.workers + r->ec.receivers + r->ec.n_writer;
+}
+
+/* What a thread is, and its number among those. */
+static const char *thread_kind(const struct run *r, unsigned t, unsigned *number)
+{
+    *number = t;
+    if (t < r->ec.workers)
+        return "worker";
+    *number -= r->ec.workers;
+    if (*number < r->ec.receivers)
+        return "receiver";
+    *number -= r->ec.receivers;
+    return "writer";
 }
 
 static void look(const struct run *r, struct sample *s)
@@ -70,6 +91,8 @@ static void look(const struct run *r, struct sample *s)
         s->out[s->n_out].name = outs[i].name;
         ws_output_gauges(outs[i].o, &s->out[s->n_out++].g);
     }
+    for (unsigned t = 0; t < threads(r); t++)
+        s->busy[t] = ws_engine_thread_busy(r->engine, t);
     s->mbufs = s->mbufs_used = 0;
 #if WS_HAVE_DPDK
     for (unsigned i = 0; i < r->n_port; i++) {
@@ -82,13 +105,15 @@ static void look(const struct run *r, struct sample *s)
 int interval_stats_create(struct interval_stats **out, const struct run *r, FILE *f)
 {
     struct interval_stats *s = calloc(1, sizeof(*s));
-    if (!s) {
+    if (!s || !(s->line = malloc(LINE_BYTES))) {
+        free(s);
         fprintf(stderr, "wirespool: --stats-interval: out of memory\n");
         if (f)
             fclose(f);
         return 3;
     }
     s->run = r;
+    s->line_bytes = LINE_BYTES;
     s->file = f;
     s->json = r->o->stats_interval_json != NULL;
     s->interval_ns = r->o->stats_interval ? r->o->stats_interval : 1000000000;
@@ -110,6 +135,13 @@ static double drops_in_s(const struct interval_stats *s, unsigned i, double dt)
         return WS_FORECAST_NEVER;
     /* A channel's share of the rates is not known: as if the fullest one took them all. */
     return ws_forecast_s(g->least_free, g->taken - b->taken, g->given_back - b->given_back, dt);
+}
+
+/* What parts of the interval a thread worked, by its loop, and had a CPU. */
+static void busy_shares(const struct interval_stats *s, unsigned t, double dt, double *busy, double *cpu)
+{
+    *busy = ws_busy_share(&s->before.busy[t], &s->now.busy[t]);
+    *cpu = (double)(s->now.busy[t].cpu_ns - s->before.busy[t].cpu_ns) / 1e9 / dt;
 }
 
 static void text_line(struct interval_stats *s, struct ws_text *t, double dt)
@@ -142,6 +174,14 @@ static void text_line(struct interval_stats *s, struct ws_text *t, double dt)
     }
     if (s->now.mbufs) {
         snprintf(buf, sizeof(buf), ", mbufs %.1f %%", 100.0 * (double)s->now.mbufs_used / (double)s->now.mbufs);
+        ws_text_puts(t, buf);
+    }
+    ws_text_puts(t, ", busy");
+    for (unsigned i = 0, n; i < threads(s->run); i++) {
+        double busy, cpu;
+        const char *kind = thread_kind(s->run, i, &n);
+        busy_shares(s, i, dt, &busy, &cpu);
+        snprintf(buf, sizeof(buf), " %s %u %.0f %%", kind, n, 100 * WS_MIN(busy, cpu));
         ws_text_puts(t, buf);
     }
     for (unsigned i = 0; i < s->now.n_out; i++) {
@@ -190,6 +230,21 @@ static void json_outputs(struct interval_stats *s, struct ws_text *t, double dt)
     ws_text_puts(t, buf);
 }
 
+static void json_threads(struct interval_stats *s, struct ws_text *t, double dt)
+{
+    char buf[128];
+    ws_text_puts(t, ",\"threads\":[");
+    for (unsigned i = 0, n; i < threads(s->run); i++) {
+        double busy, cpu;
+        const char *kind = thread_kind(s->run, i, &n);
+        busy_shares(s, i, dt, &busy, &cpu);
+        snprintf(buf, sizeof(buf), "%s{\"thread\":\"%s\",\"number\":%u,\"busy\":%.4f,\"cpu\":%.4f}", i ? "," : "", kind, n,
+                 busy, cpu);
+        ws_text_puts(t, buf);
+    }
+    ws_text_putc(t, ']');
+}
+
 static void json_line(struct interval_stats *s, struct ws_text *t, double dt, bool end)
 {
     char buf[512];
@@ -215,6 +270,7 @@ static void json_line(struct interval_stats *s, struct ws_text *t, double dt, bo
              g->flows, g->flows_max, g->held_bytes, g->held_bytes_max, g->frag_bytes, g->frag_bytes_max, g->steer_used,
              g->steer_slots, g->steer_fullest, s->now.mbufs_used, s->now.mbufs);
     ws_text_puts(t, buf);
+    json_threads(s, t, dt);
     json_outputs(s, t, dt);
     ws_text_putc(t, '}');
 }
@@ -226,6 +282,16 @@ void interval_stats_begin(struct interval_stats *s)
     s->due_ns = s->start_ns + s->interval_ns;
 }
 
+static bool grow_line(struct interval_stats *s)
+{
+    char *more = realloc(s->line, 2 * s->line_bytes);
+    if (!more)
+        return false;
+    s->line = more;
+    s->line_bytes *= 2;
+    return true;
+}
+
 void interval_stats_tick(struct interval_stats *s, struct progress *p, bool end)
 {
     struct ws_text t;
@@ -234,14 +300,20 @@ void interval_stats_tick(struct interval_stats *s, struct progress *p, bool end)
         return;
     look(s->run, &s->now);
     double dt = WS_MAX((double)(s->now.steady_ns - s->before.steady_ns) / 1e9, 1e-9);
-    ws_text_init(&t, s->line, sizeof(s->line));
-    if (s->json)
-        json_line(s, &t, dt, end);
-    else
-        text_line(s, &t, dt);
-    if (ws_text_end(&t) > 0 && !s->file)
+    bool whole;
+    do {
+        ws_text_init(&t, s->line, s->line_bytes);
+        if (s->json)
+            json_line(s, &t, dt, end);
+        else
+            text_line(s, &t, dt);
+        whole = ws_text_end(&t) > 0;
+    } while (!whole && grow_line(s));
+    if (!whole)
+        s->failed = true;
+    else if (!s->file)
         progress_print(p, s->line);
-    else if (s->file && (fprintf(s->file, "%s\n", s->line) < 0 || fflush(s->file) != 0))
+    else if (fprintf(s->file, "%s\n", s->line) < 0 || fflush(s->file) != 0)
         s->failed = true;
     s->before = s->now;
     s->due_ns += s->interval_ns;
@@ -265,5 +337,7 @@ void interval_stats_destroy(struct interval_stats *s)
 {
     if (s && s->file)
         fclose(s->file);
+    if (s)
+        free(s->line);
     free(s);
 }

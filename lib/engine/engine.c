@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "engine/backoff.h"
+#include "engine/busy.h"
 #include "engine/flow_stage.h"
 #include "engine/receive.h"
 #include "engine/steer.h"
@@ -34,6 +35,7 @@ struct worker {
     _Atomic uint32_t flows_now;
     _Atomic uint64_t frag_now; /* bytes that its receive stage's fragments hold */
     struct ws_engine_feed feed;
+    struct ws_busy busy;
     struct ws_counters counters;
 };
 
@@ -41,12 +43,14 @@ struct receiver {
     struct ws_engine *engine;
     struct ws_receive *receive;
     _Atomic uint64_t frag_now;
+    struct ws_busy busy;
     struct ws_counters counters;
 };
 
 struct writer_arg {
     struct ws_engine *engine;
     struct ws_writer *writer;
+    struct ws_busy busy;
 };
 
 struct ws_engine {
@@ -169,6 +173,7 @@ static int worker_main(void *arg)
     struct ws_engine *e = w->engine;
     struct ws_backoff backoff = {0};
 
+    ws_busy_begin(&w->busy);
     for (unsigned round = 0; !worker_ended(w); round++) {
         unsigned received = w->receive ? ws_receive_poll(w->receive) : 0;
         unsigned drained = 0;
@@ -182,16 +187,18 @@ static int worker_main(void *arg)
         }
         if (received + drained) {
             ws_backoff_reset(&backoff);
-            continue;
+        } else {
+            if (e->cfg.live)
+                ws_flow_stage_idle(w->flows, real_ns());
+            ws_backoff_wait(&backoff);
         }
-        if (e->cfg.live)
-            ws_flow_stage_idle(w->flows, real_ns());
-        ws_backoff_wait(&backoff);
+        ws_busy_round(&w->busy, received + drained);
     }
     if (!e->cfg.live)
         ws_flow_stage_expire_all(w->flows, last_clock_ns(w));
     atomic_store_explicit(&w->flows_now, ws_flow_stage_flows(w->flows), memory_order_relaxed); /* what the end finds */
     ws_flow_stage_finish(w->flows);
+    ws_busy_end(&w->busy);
     atomic_fetch_sub(&e->workers_left, 1);
     return 0;
 }
@@ -204,11 +211,14 @@ static int feed_main(void *arg)
     struct ws_engine_feed *f = &w->feed;
     for (unsigned i = 0; i < f->n_sink; i++)
         f->sink[i]->ordinal = &f->ordinal;
+    ws_busy_begin(&w->busy);
     do {
+        ws_busy_round(&w->busy, true);
         f->stop = atomic_load(&e->stop) != 0;
         ws_flow_stage_tick(w->flows, f->ordinal, steady_ns(), false);
     } while (e->cfg.feed(e->cfg.feed_user, f));
     ws_flow_stage_finish(w->flows);
+    ws_busy_end(&w->busy);
     atomic_fetch_sub(&e->workers_left, 1);
     return 0;
 }
@@ -218,6 +228,7 @@ static int receiver_main(void *arg)
     struct receiver *r = arg;
     struct ws_sink *announcer = r->engine->cfg.announcer;
     struct ws_backoff backoff = {0};
+    ws_busy_begin(&r->busy);
     for (unsigned round = 0; !ws_receive_done(r->receive); round++) {
         unsigned n = ws_receive_poll(r->receive);
         if (n == 0 || round % TICK_BURSTS == 0)
@@ -228,24 +239,30 @@ static int receiver_main(void *arg)
             ws_backoff_reset(&backoff);
         else
             ws_backoff_wait(&backoff);
+        ws_busy_round(&r->busy, n);
     }
     if (announcer)
         ws_channel_finish(announcer->channel);
+    ws_busy_end(&r->busy);
     atomic_fetch_sub(&r->engine->receivers_left, 1);
     return 0;
 }
 
 static int writer_main(void *arg)
 {
-    struct writer_arg wa = *(struct writer_arg *)arg;
+    struct writer_arg *wa = arg;
     struct ws_backoff backoff = {0};
-    while (!ws_writer_done(wa.writer)) {
-        if (ws_writer_poll(wa.writer))
+    ws_busy_begin(&wa->busy);
+    while (!ws_writer_done(wa->writer)) {
+        unsigned work = ws_writer_poll(wa->writer);
+        if (work)
             ws_backoff_reset(&backoff);
         else
             ws_backoff_nap(&backoff);
+        ws_busy_round(&wa->busy, work);
     }
-    atomic_fetch_sub(&wa.engine->writers_left, 1);
+    ws_busy_end(&wa->busy);
+    atomic_fetch_sub(&wa->engine->writers_left, 1);
     return 0;
 }
 
@@ -482,7 +499,7 @@ int ws_engine_start(struct ws_engine *e, char *err, size_t err_len)
     atomic_store(&e->workers_left, e->cfg.workers);
     atomic_store(&e->receivers_left, e->cfg.receivers);
     for (unsigned i = 0; i < e->cfg.n_writer && rc == 0; i++) {
-        e->writer_arg[i] = (struct writer_arg){e, e->cfg.writer[i]};
+        e->writer_arg[i] = (struct writer_arg){.engine = e, .writer = e->cfg.writer[i]};
         rc = launch(e, base + i, "writer", i, writer_main, &e->writer_arg[i], err, err_len);
     }
     for (unsigned i = 0; i < e->cfg.workers && rc == 0; i++)
@@ -554,6 +571,18 @@ const struct ws_counters *ws_engine_thread_counters(struct ws_engine *e, unsigne
     if (thread < e->cfg.n_writer)
         return ws_writer_counters(e->cfg.writer[thread]);
     return NULL;
+}
+
+struct ws_busy_look ws_engine_thread_busy(struct ws_engine *e, unsigned thread)
+{
+    struct ws_busy *b = NULL;
+    if (thread < e->cfg.workers)
+        b = &e->worker[thread].busy;
+    else if (thread - e->cfg.workers < e->cfg.receivers)
+        b = &e->receiver[thread - e->cfg.workers].busy;
+    else if (thread - e->cfg.workers - e->cfg.receivers < e->cfg.n_writer)
+        b = &e->writer_arg[thread - e->cfg.workers - e->cfg.receivers].busy;
+    return b ? ws_busy_look(b) : (struct ws_busy_look){0};
 }
 
 void ws_engine_counters(struct ws_engine *e, struct ws_counters *sum)

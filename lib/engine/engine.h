@@ -9,6 +9,7 @@
 #ifndef WS_ENGINE_ENGINE_H
 #define WS_ENGINE_ENGINE_H
 
+#include "engine/busy.h"
 #include "engine/runtime.h"
 #include "filter/filter.h"
 #include "filter/select.h"
@@ -128,6 +129,9 @@ void ws_engine_counters(struct ws_engine *e, struct ws_counters *sum);
 
 /* Counters of one thread (worker, then receiver, then writer number); NULL past the last. */
 const struct ws_counters *ws_engine_thread_counters(struct ws_engine *e, unsigned thread);
+
+/* How busy that thread is, numbered as above; all 0 past the last. Any thread. */
+struct ws_busy_look ws_engine_thread_busy(struct ws_engine *e, unsigned thread);
 
 /* Gauges for progress. */
 struct ws_engine_gauges {

@@ -9,7 +9,7 @@ import e2e
 from e2e import DONE, ENVIRONMENT, USAGE, data, run
 
 KEYS = {"time", "interval_s", "end", "packets", "bytes", "packets_per_s", "bits_per_s", "disk_bytes", "disk_bytes_per_s",
-        "drops", "flows", "held_bytes", "fragment_bytes", "steering", "mbufs", "outputs", "drops_in_s"}
+        "drops", "flows", "held_bytes", "fragment_bytes", "steering", "mbufs", "threads", "outputs", "drops_in_s"}
 OUTPUT = {"output", "blocks", "blocks_free", "least_free", "blocks_each", "block_bytes", "fill_per_s", "drain_per_s", "waits",
           "suspended", "drops_in_s"}
 
@@ -65,8 +65,15 @@ class Stats(e2e.Case):
                 self.assertEqual(o["blocks"], 2 * o["blocks_each"])
                 self.assertTrue(o["waits"])
             self.assertIsNone(x["drops_in_s"])  # a file waits
+            self.assertEqual([(t["thread"], t["number"]) for t in x["threads"]],
+                             [("worker", 0), ("worker", 1), ("receiver", 0)] + [("writer", n) for n in range(len(x["threads"]) - 3)])
+            for t in x["threads"]:
+                self.assertTrue(0 <= t["busy"] <= 1 and t["cpu"] >= 0, t)
             self.assertGreater(x["steering"]["max"], 0)
             self.assertLessEqual(x["flows"]["used"], x["flows"]["max"])
+        for n in range(4):  # all had some work, and a CPU for it
+            self.assertGreater(sum(x["threads"][n]["busy"] for x in got), 0)
+            self.assertGreater(sum(x["threads"][n]["cpu"] for x in got), 0)
         self.assertEqual(got[-1]["packets"], total["rx_packets"])
         self.assertEqual(got[-1]["disk_bytes"], total["write_bytes"])
         self.assertAlmostEqual(sum(x["packets_per_s"] * x["interval_s"] for x in got), total["rx_packets"], delta=len(got))
@@ -78,7 +85,7 @@ class Stats(e2e.Case):
     def test_text(self):
         """A line on standard error, --quiet or not; without outputs no word of drops to come."""
         result = run("flows", data("sample"), "-q", "--stats-interval", "1s")
-        self.assertRegex(result.err, r"(?m)^stats \d+\.\d s: .* Mpps, .* Gbit/s, disk .* lost 0 \(\+0\); flows \d+ of \d+")
+        self.assertRegex(result.err, r"(?m)^stats \d+\.\d s: .* Mpps, .* Gbit/s, disk .* lost 0 \(\+0\); flows \d+ of \d+.* busy worker 0 \d+ %")
         self.assertNotIn("drops", result.err)
         result = run("streams", data("sample"), "-o", self.path("d"), "-q", "--stats-interval", "1s")
         self.assertRegex(result.err, r"streams blocks .* % full; drops never")

@@ -54,6 +54,8 @@ static int set(struct ws_writer_config *w, const char *key, const char *value)
         return parse_u32(value, &f->short_every);
     if (strcmp(key, "discard") == 0)
         return parse_u32(value, &f->discard);
+    if (strcmp(key, "rate") == 0)
+        return ws_parse_size(value, &f->rate);
     if (strcmp(key, "stall") == 0)
         return ws_parse_duration(value, &f->stall_ns);
     if (strcmp(key, "stall_at") == 0)

@@ -12,6 +12,7 @@
  *   error=NAME    then fail with this errno: ENOSPC, EIO, EDQUOT, EBADF or a number
  *   recover=N     until N writes have failed (default: for ever)
  *   short=K       every K-th write is cut in half
+ *   rate=SIZE     each writer takes so many bytes a second
  *   stall=TIME    one write hangs so long ...
  *   stall_at=SIZE ... the one that passes this place
  *   retry=TIME    how long a failed output stays suspended (default 1 s)

@@ -150,6 +150,13 @@ static void *alloc_names(void *user, size_t bytes)
     return ws_runtime_alloc(((struct run *)user)->ec.runtime, bytes, -1);
 }
 
+/* A live run's only: others wait. */
+static uint64_t shed_keep(const struct run *r)
+{
+    uint64_t keep = r->o->shed_keep == WS_UNSET ? 16384 : WS_MIN(r->o->shed_keep, UINT64_C(1) << 50);
+    return outputs_may_wait(r) ? 0 : keep;
+}
+
 static int make_stream_sink(struct run *r, unsigned worker, struct ws_sink **s)
 {
     char err[256];
@@ -180,7 +187,7 @@ static int make_stream_sink(struct run *r, unsigned worker, struct ws_sink **s)
         .split_gap = r->o->split_gap,
         .cut = r->o->stream_max != WS_UNSET,
         .bytes_max = r->o->stream_max,
-        .shed_keep = outputs_may_wait(r) || r->o->order == ORDER_ARRIVAL ? 0 : r->o->shed_keep == WS_UNSET ? 16384 : WS_MIN(r->o->shed_keep, UINT64_C(1) << 50),
+        .shed_keep = shed_keep(r),
         .strip = r->o->strip,
         .findx = r->o->findx || r->o->findx_ns,
         .findx_ns = r->o->findx_ns,
@@ -217,6 +224,7 @@ static int make_archive_sinks(struct run *r, unsigned worker, struct ws_sink **s
                  (o->all_ip ? WS_ARCHIVE_ALL_IP : 0u) | (o->per_tuple ? WS_ARCHIVE_PER_TUPLE : 0u) |
                  (ws_engine_receive_stages(&r->ec) > 1 ? WS_ARCHIVE_OWN_ORDINALS : 0u),
         .size_max = o->rotate_size,
+        .shed_keep = shed_keep(r),
     };
     int rc = ws_sink_archive_create(&s[0], &ac);
     if (rc < 0)

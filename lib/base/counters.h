@@ -125,6 +125,8 @@
     X(SHED_BLOCK_PACKETS, "shed_block_packets", "packets", "not written: no free block for the output") \
     X(SHED_BLOCK_BYTES, "shed_block_bytes", "bytes", "stream bytes not written: no free block")    \
     X(SHED_BULK_BYTES, "shed_bulk_bytes", "bytes", "stream bytes not written: blocks were short, and their streams had had their share") \
+    X(SHED_BULK_PACKETS, "shed_bulk_packets", "packets", "not written to the captures of flows: blocks were short, and their files had had their share") \
+    X(GAP_RECORDS_LOST, "gap_records_lost", "records", "gaps that the archive does not tell of as such: no free block") \
     X(NAME_TABLE_FULL, "name_table_full", "files", "file names made unique by ordinal, the name table being full") \
     X(OUT_LINK_TYPE, "out_link_type", "packets", "not written: a classic pcap file holds one link type") \
     X(OUT_NAME_FAILED, "out_name_failed", "files", "stream files without a usable name")           \

@@ -48,7 +48,7 @@ const char *ws_ledger_not_deterministic(const struct ws_counters *s)
         WS_C_FLOWS_EVICTED_CLOSED,                   WS_C_FLOWS_EVICTED_ANSWERED,
         WS_C_FRAG_EVICTED,    WS_C_GAPS_CAP,         WS_C_REFUSED_CAP,        WS_C_FLOW_RECORDS_LOST,
         WS_C_SHED_OTHER,      WS_C_SHED_DATAGRAM,
-        WS_C_SHED_BULK_BYTES,
+        WS_C_SHED_BULK_BYTES, WS_C_SHED_BULK_PACKETS, WS_C_GAP_RECORDS_LOST,
         WS_C_NAME_TABLE_FULL, WS_C_SHED_BLOCK_BYTES, WS_C_SHED_BLOCK_PACKETS, WS_C_WRITE_LOST_BYTES,
     };
     for (size_t i = 0; i < sizeof(causes) / sizeof(causes[0]); i++)
@@ -114,7 +114,7 @@ void ws_ledger_print_json(FILE *out, const struct ws_counters *s, const struct w
 const enum ws_counter ws_ledger_losses[] = {
     WS_C_PORT_MISSED,      WS_C_PORT_NOMBUF,       WS_C_SHED_STEER,         WS_C_SHED_OTHER,
     WS_C_SHED_DATAGRAM,    WS_C_SHED_FLOW,         WS_C_FLOW_RECORDS_LOST,  WS_C_SHED_BLOCK_PACKETS,
-    WS_C_SHED_BULK_BYTES,
+    WS_C_SHED_BULK_BYTES,  WS_C_SHED_BULK_PACKETS, WS_C_GAP_RECORDS_LOST,
     WS_C_SHED_BLOCK_BYTES, WS_C_WRITE_LOST_BYTES,  WS_C_WRITE_LOST_PACKETS, WS_C_OUT_LINK_TYPE,
     WS_C_OUT_NAME_FAILED,  WS_C_FRONT_REFUSED,
     WS_C_POST_SKIPPED,     WS_C_POST_UNREADABLE,   WS_C_POST_REPORT_LOST,   WS_C_POST_RESULTS_LOST,

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "base/bytes.h"
+#include "sink/overload.h"
 
 #define SIZE_DEFAULT (UINT64_C(1) << 30)
 #define SIZE_LIMIT   (UINT64_C(1) << 38) /* far below WS_ARCHIVE_OFF_MAX: a segment ends between records */
@@ -27,6 +28,7 @@ struct archive_flow {
     uint8_t restart_owed; /* the channel had no room for the record that says so */
     uint8_t pad;
     uint8_t mac[2][12];
+    uint64_t bulk_off[2], bulk_len[2]; /* shed since the last data: a gap once more comes, or the end */
 };
 
 struct archive_sink {
@@ -223,6 +225,43 @@ static bool prepare(struct archive_sink *as, struct ws_flow *flow, struct archiv
     return WS_LIKELY(!a->restart_owed) || restart_record(as, flow, a);
 }
 
+static void gap_record(struct archive_sink *as, struct ws_flow *flow, struct archive_flow *a, unsigned dir, uint64_t off,
+                       uint64_t len, enum ws_gap_cause cause)
+{
+    uint8_t buf[WS_ARCHIVE_GAP_LEN];
+    struct ws_archive_gap g = {off, len, (uint8_t)cause};
+    if (prepare(as, flow, a, dir)) {
+        struct ws_archive_head h = head_of(as, flow, a, WS_ARCHIVE_GAP, sizeof(buf));
+        h.flags |= (uint8_t)dir;
+        ws_archive_gap_encode(buf, &h, &g);
+        if (put(as, a, buf, sizeof(buf), NULL, 0))
+            return;
+    }
+    ws_count(as->base.counters, WS_C_GAP_RECORDS_LOST, 1); /* a reader sees that bytes are missing all the same */
+}
+
+/* Whether these bytes are left out; ranges of one stream that follow each other become one gap. */
+static bool shed_bulk(struct archive_sink *as, struct archive_flow *a, unsigned dir, uint64_t off, uint32_t len)
+{
+    if (!ws_overload_sheds(as->cfg.channel, as->cfg.shed_keep, off))
+        return false;
+    if (!a->bulk_len[dir])
+        a->bulk_off[dir] = off;
+    a->bulk_len[dir] += len;
+    ws_count(as->base.counters, WS_C_SHED_BULK_BYTES, len);
+    return true;
+}
+
+/* Tells the gap that shed bytes are, before what comes behind them. */
+static void tell_bulk(struct archive_sink *as, struct ws_flow *flow, struct archive_flow *a, unsigned dir)
+{
+    uint64_t len = a->bulk_len[dir];
+    if (WS_LIKELY(!len))
+        return;
+    a->bulk_len[dir] = 0;
+    gap_record(as, flow, a, dir, a->bulk_off[dir], len, WS_GAP_SHED);
+}
+
 static void on_data(struct ws_sink *s, struct ws_flow *flow, unsigned dir, uint64_t off, const uint8_t *data,
                     uint32_t len, const struct ws_tcp_meta *meta)
 {
@@ -238,6 +277,9 @@ static void on_data(struct ws_sink *s, struct ws_flow *flow, unsigned dir, uint6
         .window = meta->window,
         .tcp_flags = meta->flags,
     };
+    if (WS_UNLIKELY(shed_bulk(as, a, dir, off, len)))
+        return;
+    tell_bulk(as, flow, a, dir);
     for (uint32_t done = 0; done < len;) {
         uint32_t n = WS_MIN(len - done, WS_ARCHIVE_PIECE_MAX);
         bool ok = prepare(as, flow, a, dir);
@@ -264,20 +306,18 @@ static void on_gap(struct ws_sink *s, struct ws_flow *flow, unsigned dir, uint64
 {
     struct archive_sink *as = (struct archive_sink *)s;
     struct archive_flow *a = area(as, flow);
-    uint8_t buf[WS_ARCHIVE_GAP_LEN];
-    struct ws_archive_gap g = {off, len, (uint8_t)cause};
-    if (len == 0 || !prepare(as, flow, a, dir))
-        return; /* a reader sees that bytes are missing all the same */
-    struct ws_archive_head h = head_of(as, flow, a, WS_ARCHIVE_GAP, sizeof(buf));
-    h.flags |= (uint8_t)dir;
-    ws_archive_gap_encode(buf, &h, &g);
-    put(as, a, buf, sizeof(buf), NULL, 0);
+    if (len == 0)
+        return;
+    tell_bulk(as, flow, a, dir); /* which lies before */
+    gap_record(as, flow, a, dir, off, len, cause);
 }
 
 static void on_restart(struct ws_sink *s, struct ws_flow *flow)
 {
     struct archive_sink *as = (struct archive_sink *)s;
     struct archive_flow *a = area(as, flow);
+    for (unsigned d = 0; d < 2; d++)
+        tell_bulk(as, flow, a, d);
     if (!a->last)
         return; /* nothing of the connection before is in the archive */
     a->restart_owed = 1;
@@ -311,6 +351,8 @@ void ws_sink_archive_flow(void *user, struct ws_flow *flow, const struct ws_flow
 {
     struct archive_sink *as = user;
     struct archive_flow *a = area(as, flow);
+    for (unsigned d = 0; d < 2; d++)
+        tell_bulk(as, flow, a, d);
     bool open = ready(as);
     while (as->n_entry == WS_ARCHIVE_BATCH_MAX && !(open && put_batch(as))) {
         if (!wait_for_room(as)) {

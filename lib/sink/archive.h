@@ -11,6 +11,8 @@ struct ws_sink_archive_config {
     unsigned worker, workers;
     uint32_t flags;             /* enum ws_archive_flag */
     uint64_t size_max;          /* a segment that is longer is ended; 0 = 1 GiB */
+    /* Live: bytes of a stream beyond this are left out when blocks get short (overload.h), each time as a gap of cause shed. 0: never. */
+    uint64_t shed_keep;
 };
 
 /* Makes the sink: the worker's own segments, wWW-NNNNNN.wsa, each renamed from .part when it is whole. 0 or -errno. */

@@ -2,6 +2,7 @@
 /* The stream sink in arrival order: each captured segment of TCP goes to its offset in the file
  * when it comes, as tcpflow writes: nothing waits, the last copy of a byte stays, what never comes
  * is a sparse hole. */
+#include "sink/overload.h"
 #include "sink/stream_impl.h"
 
 /* What insertions in front of a file may move: so much, and so many times the bytes written to it.
@@ -36,11 +37,11 @@ static void begin_file(struct stream_sink *ss, struct ws_flow *flow, unsigned di
                               .later = 1};
 }
 
-/* Whether a file of size bytes is more hole than a file may be. */
-static bool too_hollow(const struct stream_sink *ss, const struct stream_dir *d, uint64_t size,
+/* Whether a file of size bytes is more hole than a file may be, that of shed bytes aside. */
+static bool too_hollow(const struct stream_sink *ss, const struct stream_dir *d, uint64_t shed, uint64_t size,
                        uint32_t len)
 {
-    uint64_t data = d->data_bytes + len;
+    uint64_t data = d->data_bytes + shed + len;
     /* A file position is a signed 64-bit number of the kernel's. */
     return size > INT64_MAX ||
            (ss->cfg.holes_max && size > data && size - data > ss->cfg.holes_max);
@@ -103,7 +104,7 @@ void ws_stream_segment(struct ws_sink *s, struct ws_flow *flow, unsigned dir, in
     uint64_t end = off < g->base ? f->pos + low : (uint64_t)(off - g->base) + len;
     bool far = ss->cfg.split && distance(off, g->next) > ss->cfg.split_gap;
     if ((far && !is_late_copy(f, g, off, len)) ||
-        too_hollow(ss, d, WS_MAX(f->pos, end), len)) {
+        too_hollow(ss, d, f->shed, WS_MAX(f->pos, end), len)) {
         begin_file(ss, flow, dir, g, off, seg);
         low = 0;
     }
@@ -115,6 +116,12 @@ void ws_stream_segment(struct ws_sink *s, struct ws_flow *flow, unsigned dir, in
     }
     g->out_of_order += off < g->next;
     g->next = off + len;
+    if (WS_UNLIKELY(!low && ws_overload_sheds(ss->cfg.channel, ss->cfg.shed_keep, (uint64_t)(off - g->base)))) {
+        f->shed += len;
+        f->pos = WS_MAX(f->pos, end);
+        ws_count(ss->base.counters, WS_C_SHED_BULK_BYTES, len);
+        return;
+    }
     if (WS_UNLIKELY(low) && !insert(ss, f, d, g, low, len))
         return;
     ws_stream_put(ss, flow, dir, (uint64_t)(off - g->base), seg->data, len, seg->meta.ts_ns);

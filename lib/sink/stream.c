@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "format/chunk.h"
+#include "sink/overload.h"
 
 #define UDP_HEADER_LEN 8u
 
@@ -284,27 +285,11 @@ static bool has_udp_header(const struct ws_flow *flow)
 static void on_gap(struct ws_sink *s, struct ws_flow *flow, unsigned dir, uint64_t off,
                    uint64_t len, enum ws_gap_cause cause);
 
-/* Graceful overload: how far into a stream bytes are still taken. The writer of a tree holds up to half of the blocks on
- * purpose; below that
- *
- *   blocks free   up to 3/8          up to 5/16        up to 1/4
- *   left out      beyond 64 x keep   beyond 8 x keep   beyond keep
- *
- * so the longest streams give first, the last quarter is for the first bytes of every stream, and the last block for closes
- * (channel.c). */
-static uint64_t taken_up_to(const struct stream_sink *ss)
-{
-    uint64_t free16 = 16 * (uint64_t)ws_channel_blocks_free(ss->cfg.channel), all = ws_channel_blocks(ss->cfg.channel);
-    if (WS_LIKELY(free16 > 6 * all))
-        return UINT64_MAX;
-    return free16 > 5 * all ? 64 * ss->cfg.shed_keep : free16 > 4 * all ? 8 * ss->cfg.shed_keep : ss->cfg.shed_keep;
-}
-
 /* Whether these bytes are left out; ranges of one stream that follow each other become one gap. off: without base. */
 static bool shed_bulk(struct stream_sink *ss, struct ws_flow *flow, unsigned dir, uint64_t off, uint32_t len)
 {
     struct stream_dir *d = &ws_stream_area(ss, flow)->dir[dir];
-    if (!ss->cfg.shed_keep || off < ss->cfg.shed_keep || off < taken_up_to(ss))
+    if (!ws_overload_sheds(ss->cfg.channel, ss->cfg.shed_keep, off))
         return false;
     if (!d->bulk_len)
         d->bulk_off = off;
@@ -345,7 +330,7 @@ static void on_data(struct ws_sink *s, struct ws_flow *flow, unsigned dir, uint6
     off += d->base;
     if (ss->cfg.udp_header && has_udp_header(flow)) {
         /* each datagram is as much longer, so those before moved the place of this one */
-        off = d->data_bytes + f->shed;
+        off = d->data_bytes + d->gap_bytes + f->shed;
         data -= UDP_HEADER_LEN;
         len += UDP_HEADER_LEN;
     }
@@ -449,6 +434,10 @@ static void pcap_packet(struct stream_sink *ss, struct ws_flow *flow, const stru
     bool fits = ss->cfg.frame.pcapng ? p->iface < ss->cfg.n_iface : p->link_type == f->link_type;
     if (!fits) {
         ws_count(ss->base.counters, WS_C_OUT_LINK_TYPE, 1);
+        return;
+    }
+    if (WS_UNLIKELY(ws_overload_sheds(ss->cfg.channel, ss->cfg.shed_keep, f->pos))) {
+        ws_count(ss->base.counters, WS_C_SHED_BULK_PACKETS, 1);
         return;
     }
     if (!ws_stream_open_file(ss, flow, p->dir, f)) {

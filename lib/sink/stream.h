@@ -78,8 +78,9 @@ struct ws_sink_stream_config {
     uint64_t split_gap;
     bool cut;            /* bytes of a stream at and beyond bytes_max are not written */
     uint64_t bytes_max;
-    /* Live: of each direction the first shed_keep bytes are what counts; later ones are left out when blocks get short, of
-     * the longest streams first (stream.c). 0: nothing is left out while there is a block. Not with arrival. */
+    /* Live: of each direction (PCAP: of each file) the first shed_keep bytes are what counts; later ones are left out when
+     * blocks get short, of the longest streams first (overload.h). 0: nothing is left out while there is a block. With arrival
+     * no gap tells of them, but a hole, which a later copy may fill. */
     uint64_t shed_keep;
     bool strip;          /* RAW, PLAIN: what is not printable, CR or LF becomes a dot */
     bool findx, findx_ns; /* RAW: FILE.findx, a line a piece: offset|time|length (docs/formats/findx.md) */

@@ -209,6 +209,7 @@ struct ws_writer {
     uint64_t fault_bytes;
     uint32_t fault_failures, fault_writes;
     bool fault_stalled;
+    int64_t fault_free_ns; /* when the injected disk has taken what it was given */
 
     struct ws_output *out[WS_OUTPUTS_MAX];
     unsigned out_count;

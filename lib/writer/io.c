@@ -49,14 +49,27 @@ static ssize_t fault_cut_write(struct ws_writer *w, struct ws_io_req *r, size_t 
     return rc;
 }
 
+/* A disk that takes so many bytes a second, and gets no credit for when it had nothing to do. */
+static void fault_pace(struct ws_writer *w, size_t bytes)
+{
+    int64_t now = ws_writer_clock_ns();
+    if (!w->cfg.fault.rate)
+        return;
+    w->fault_free_ns = WS_MAX(now, w->fault_free_ns) + (int64_t)((double)bytes * 1e9 / (double)w->cfg.fault.rate);
+    int64_t wait = w->fault_free_ns - now;
+    nanosleep(&(struct timespec){.tv_sec = wait / 1000000000, .tv_nsec = wait % 1000000000}, NULL);
+}
+
 static ssize_t fault_write(struct ws_writer *w, struct ws_io_req *r)
 {
     const struct ws_fault *f = &w->cfg.fault;
     size_t left = r->bytes - r->done, max = left;
     if (f->path && !strstr(r->out->path, f->path))
         return plain_write(w, r);
-    if (f->discard)
+    if (f->discard) {
+        fault_pace(w, left);
         return (ssize_t)left;
+    }
     if (f->stall_ns && !w->fault_stalled && w->fault_bytes + left > f->stall_at) {
         w->fault_stalled = true;
         nanosleep(&(struct timespec){.tv_sec = f->stall_ns / 1000000000,
@@ -75,8 +88,10 @@ static ssize_t fault_write(struct ws_writer *w, struct ws_io_req *r)
     if (f->short_every && ++w->fault_writes % f->short_every == 0 && max > unit)
         max = max / 2 / unit * unit;
     ssize_t rc = fault_cut_write(w, r, max);
-    if (rc > 0)
+    if (rc > 0) {
         w->fault_bytes += (uint64_t)rc;
+        fault_pace(w, (size_t)rc);
+    }
     return rc;
 }
 

@@ -322,13 +322,20 @@ static void flush_oldest(struct ws_channel *ch)
     ws_wblock_put(b);
 }
 
-/* Keeps blocks moving: writes the oldest when half of the quota is held or they grow old. */
+/* So many blocks of a channel are gathered before the oldest are written: half of those that data may take. Few blocks must not
+ * wait for their age: the worker has one in hand, and one may be kept for closes. */
+static unsigned gather_blocks(const struct ws_channel *ch)
+{
+    return WS_MAX((ch->blocks - ch->reserve) / 2, 1u);
+}
+
+/* Keeps blocks moving: writes the oldest when so many are held or they grow old. */
 static void tree_flush(struct ws_output *o)
 {
     int64_t now = o->w->now_ns;
     for (unsigned c = 0; c < o->cfg.channels; c++) {
         struct ws_channel *ch = &o->channel[c];
-        while (ch->flush_next && (ch->unflushed > ch->blocks / 2 ||
+        while (ch->flush_next && (ch->unflushed >= gather_blocks(ch) ||
                                   now - ch->flush_next->since_ns >= o->cfg.flush_ns))
             flush_oldest(ch);
     }

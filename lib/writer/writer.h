@@ -26,7 +26,7 @@ enum ws_backend_kind {
 
 /* Injected faults: after byte_budget bytes every write fails with error (ENOSPC, EIO) until
  * recover_after failures have happened (0 = for ever); short_every: every k-th write is cut in
- * half; stall_ns once at stall_at bytes. 0 = off. Bytes and writes are those of the outputs that
+ * half; stall_ns once at stall_at bytes; rate: bytes a second that each writer takes. 0 = off. Bytes and writes are those of the outputs that
  * path selects. */
 struct ws_fault {
     const char *path; /* only outputs whose path contains this; borrowed; NULL = all */
@@ -37,6 +37,7 @@ struct ws_fault {
     uint32_t discard; /* not 0: writes take no time and nothing is kept: what a run would reach without a disk */
     uint64_t stall_at;
     int64_t stall_ns;
+    uint64_t rate;
 };
 
 enum ws_fsync {

@@ -5,7 +5,8 @@
  * packets to its rings, each stamped with queue and sequence number, and counts what a full ring rejects: the device's drops,
  * as its statistics say them here. Everything goes by counting, nothing by time: in a round the generator offers `offer`
  * packets to each queue, then each receive stage polls `polls` times (64 packets a queue at most each), and each `every` rounds each
- * writer works once. When all is offered the brakes are off.
+ * writer works once. When all is offered the brakes are off. With `pace` there are no brakes: the generator offers so many frame bytes
+ * a second of the clock (tools/bench_overload.py).
  *
  *   ledger_ring LAB WORDS OF THE PROGRAM...      LAB: key=number,...  (struct lab); a report as JSON goes to $WS_LAB_REPORT
  */
@@ -16,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <rte_eth_ring.h>
 #include <rte_ethdev.h>
@@ -59,8 +61,10 @@ unsigned __wrap_ws_writer_poll(struct ws_writer *w);
 static struct lab {
     uint64_t queues, workers, packets, offer, every, ring, flows, bytes, seed, polls;
     uint64_t tcp;    /* 1: TCP connections with handshake, `bytes` a direction as 1,000-byte segments, one every round */
+    uint64_t pace;   /* frame bytes a second; 0: by counting */
+    uint64_t segment; /* TCP: payload bytes of a segment */
     uint64_t placed; /* 1: each flow comes on the queue of its owner, as symmetric RSS places it */
-} lab = {.queues = 1, .workers = 1, .packets = 2000, .offer = 64, .every = 1, .ring = 256, .flows = 50, .bytes = 300, .polls = 1, .placed = 1};
+} lab = {.queues = 1, .workers = 1, .packets = 2000, .offer = 64, .every = 1, .ring = 256, .flows = 50, .bytes = 300, .polls = 1, .placed = 1, .segment = 1000};
 
 static struct rte_ring *ring[QUEUES_MAX];
 static struct rte_mempool *pool;
@@ -89,7 +93,7 @@ static void parse_lab(char *text)
     } keys[] = {{"queues", &lab.queues}, {"workers", &lab.workers}, {"packets", &lab.packets}, {"offer", &lab.offer},
                 {"every", &lab.every},   {"ring", &lab.ring},       {"flows", &lab.flows},     {"bytes", &lab.bytes},
                 {"seed", &lab.seed},     {"tcp", &lab.tcp},         {"placed", &lab.placed},
-                {"polls", &lab.polls}};
+                {"polls", &lab.polls},   {"pace", &lab.pace},       {"segment", &lab.segment}};
     char *save = NULL;
     for (char *word = strtok_r(text, ",", &save); word; word = strtok_r(NULL, ",", &save)) {
         char *value = strchr(word, '=');
@@ -103,7 +107,7 @@ static void parse_lab(char *text)
             }
         CHECK(known, "bad lab");
     }
-    CHECK(lab.queues >= 1 && lab.queues <= QUEUES_MAX && lab.flows <= FLOWS_MAX && lab.every, "bad lab");
+    CHECK(lab.queues >= 1 && lab.queues <= QUEUES_MAX && lab.flows <= FLOWS_MAX && lab.every && lab.segment && lab.segment <= FRAME_MAX - HEAD, "bad lab");
     random_state = lab.seed * 2 + 1;
 }
 
@@ -174,6 +178,19 @@ static uint8_t filling(uint64_t a, uint64_t off)
     return (uint8_t)(a * 131 + off * 7 + (off >> 8) * 13);
 }
 
+/* The same for n bytes at once: the pattern comes again after 64 KiB, and a shifts it. */
+static void fill(uint8_t *d, uint64_t a, uint64_t off, size_t n)
+{
+    static uint8_t pattern[65536 + FRAME_MAX];
+    if (!pattern[1])
+        for (size_t i = 0; i < sizeof(pattern); i++)
+            pattern[i] = filling(0, i);
+    const uint8_t *from = pattern + (off & 65535);
+    uint8_t add = filling(a, 0);
+    for (size_t i = 0; i < n; i++)
+        d[i] = (uint8_t)(from[i] + add);
+}
+
 static struct rte_mbuf *frame_of(const uint8_t *head, size_t head_len, size_t payload)
 {
     struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
@@ -209,10 +226,11 @@ static struct rte_mbuf *stamped(uint32_t q, uint64_t seq)
 /* A SYN, an answer, data of one direction, a FIN: step by step. NULL: the connection is over. */
 static struct rte_mbuf *segment(struct tuple *t, uint32_t n, uint64_t step)
 {
-    enum { SEGMENT = 1000, ISN = 100 };
+    enum { ISN = 100 };
+    const uint64_t SEGMENT = lab.segment;
     uint8_t head[HEAD];
     uint64_t left = step < 2 ? 0 : lab.bytes - WS_MIN(lab.bytes, (step - 2) * SEGMENT);
-    size_t payload = step < 2 ? 0 : (size_t)WS_MIN(left, (uint64_t)SEGMENT);
+    size_t payload = step < 2 ? 0 : (size_t)WS_MIN(left, SEGMENT);
     unsigned dir = step == 1;
     if (step >= 2 && left == 0 && (step - 2) * SEGMENT >= lab.bytes + SEGMENT)
         return NULL;
@@ -224,13 +242,29 @@ static struct rte_mbuf *segment(struct tuple *t, uint32_t n, uint64_t step)
     ws_store_be16(head + 48, 65535);
     struct rte_mbuf *m = frame_of(head, len, payload);
     uint8_t *d = rte_pktmbuf_mtod(m, uint8_t *) + len;
-    for (size_t i = 0; i < payload; i++)
-        d[i] = filling(n, off + i);
+    fill(d, n, off, payload);
     return m;
+}
+
+/* Until the clock has come to what was offered so far. */
+static void keep_pace(uint32_t bytes)
+{
+    static struct timespec start;
+    static uint64_t offered_bytes;
+    struct timespec t;
+    if (offered_bytes == 0)
+        clock_gettime(CLOCK_MONOTONIC, &start);
+    offered_bytes += bytes;
+    do
+        clock_gettime(CLOCK_MONOTONIC, &t);
+    while ((double)(t.tv_sec - start.tv_sec) + (double)(t.tv_nsec - start.tv_nsec) / 1e9 < (double)offered_bytes / (double)lab.pace &&
+           sched_yield() == 0);
 }
 
 static void offer(uint32_t q, struct rte_mbuf *m)
 {
+    if (lab.pace)
+        keep_pace(rte_pktmbuf_pkt_len(m));
     atomic_fetch_add(&offered[q], 1);
     if (rte_ring_enqueue(ring[q], m) == 0)
         return;
@@ -303,6 +337,8 @@ static void *generate(void *unused)
     unsigned stages = lab.placed ? (unsigned)lab.queues : 1;
     uint64_t seq = 0, step = 0;
     (void)unused;
+    if (lab.pace)
+        atomic_store(&brakes_off, true);
     for (bool more = true; more; step++) {
         more = lab.tcp ? false : seq < lab.packets;
         if (lab.tcp) {
@@ -320,7 +356,8 @@ static void *generate(void *unused)
                     offer(q, stamped(q, seq));
         }
         atomic_fetch_add(&rounds, 1);
-        wait_for_all(stages);
+        if (!lab.pace)
+            wait_for_all(stages);
     }
     atomic_store(&brakes_off, true);
     for (uint32_t q = 0; q < lab.queues; q++)

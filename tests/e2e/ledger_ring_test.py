@@ -208,16 +208,76 @@ class Overload(e2e.Case):
         self.assertEqual(c["payload_delivered"], c["out_stream_bytes"] + c["shed_bulk_bytes"] + c["shed_block_bytes"], result)
         missing = self.missing(streams, flows, size)
         self.assertLessEqual(missing, c["shed_block_bytes"], result)  # a lost zero is not seen
+        self.assertEqual(self.told, c["shed_bulk_bytes"], result)
         self.assertGreater(c["shed_bulk_bytes"], flows * size // 4, "no overload")
         print(f"written {c['out_stream_bytes']}, bulk shed {c['shed_bulk_bytes']}, no block {c['shed_block_bytes']}, "
               f"whole heads {self.heads} of {flows}")
         self.assertGreaterEqual(self.heads, flows * 0.99)
 
+    def overload(self, name, flows, size, every, *words):
+        """A small run that sheds: counters, and where its streams are. Flow records of all flows are a file of their own."""
+        settings = {"tcp": 1, "flows": flows, "bytes": size, "offer": 4, "polls": 100000, "ring": 8192, "every": every, "seed": 5}
+        streams, records = self.path(name), self.path(name + ".json")
+        result, stats, report = lab(self.directory, "lab-" + name, settings, "--streams", streams, "--flows", records,
+                                    "--blocks", "8", "--block-size", "1M", *words, code=(1,))
+        with open(records, encoding="ascii") as f:
+            self.assertEqual(len({json.loads(x)["id.orig_h"] for x in f}), flows, result)
+        self.assertEqual(stats["counters"]["rx_packets"], report["queues"][0]["offered"])
+        return stats["counters"], streams
+
+    def test_archive(self):
+        """An archive keeps the heads as files do; what it left out reads back as gaps of cause shed, and is nobody's fault then."""
+        flows, size = 120, 100000
+        c, archive = self.overload("archive", flows, size, 100, "--format", "archive")
+        self.assertEqual(c["payload_delivered"], c["out_stream_bytes"] + c["shed_bulk_bytes"] + c["shed_block_bytes"])
+        self.assertGreater(c["shed_bulk_bytes"], flows * size // 10, "no overload")
+        self.assertEqual((c["shed_block_bytes"], c["gap_records_lost"], c["flow_records_lost"]), (0, 0, 0))
+        streams = self.path("files")
+        e2e.run("streams", archive, "-o", streams, "--gaps-file", "-q")
+        self.assertEqual(self.missing(streams, flows, size), 0)
+        self.assertEqual(self.heads, flows)
+        self.assertEqual(self.told, c["shed_bulk_bytes"])
+        self.assertEqual(len(e2e.flows(archive)), flows)
+
+    def test_arrival(self):
+        """In arrival order what is left out is a hole."""
+        flows, size = 120, 100000
+        c, streams = self.overload("arrival", flows, size, 100, "--order", "arrival")
+        self.assertGreater(c["shed_bulk_bytes"], flows * size // 10, "no overload")
+        self.assertEqual(flows * size, c["out_stream_bytes"] + c["shed_bulk_bytes"] + c["shed_block_bytes"])
+        missing = self.missing(streams, flows, size)
+        self.assertLessEqual(missing, c["shed_bulk_bytes"] + c["shed_block_bytes"])  # a lost zero is not seen
+        self.assertGreaterEqual(missing, c["shed_bulk_bytes"] * 0.98)
+        self.assertGreaterEqual(self.heads, flows * 0.99)
+
+    def test_packets(self):
+        """Of captures of flows the first bytes of each file are kept, whole packets."""
+        flows, size = 120, 100000
+        c, streams = self.overload("pcap", flows, size, 100, "--format", "pcap")
+        self.assertGreater(c["shed_bulk_packets"], c["rx_packets"] // 10, "no overload")
+        self.assertEqual(c["rx_packets"], c["out_stream_packets"] + c["shed_bulk_packets"] + c["shed_block_packets"])
+        written = whole = 0
+        for name in os.listdir(streams):
+            at, expected = 24, None
+            gap_at = None
+            for frame, _ in pcap_frames(os.path.join(streams, name)):
+                written += 1
+                if frame[23] == 6 and struct.unpack_from(">H", frame, 34)[0] != 80:  # the client's
+                    seq, = struct.unpack_from(">I", frame, 38)
+                    flags = frame[47]
+                    if expected not in (None, seq) and gap_at is None:
+                        gap_at = at
+                    expected = seq + len(frame) - 54 + (flags & 2) // 2
+                at += 16 + len(frame)
+            whole += gap_at is None or gap_at >= self.KEEP
+        self.assertEqual(written, c["out_stream_packets"])
+        self.assertGreaterEqual(whole, flows * 0.99)
+
     def missing(self, streams, flows, size):
         """Checks every file against the generator's bytes; returns how many are missing that no gap of cause shed tells."""
         names = set(os.listdir(streams))
         first = bytes(filling(0, off) for off in range(size))
-        missing = self.heads = 0
+        missing = self.heads = self.told = 0
         for n in range(flows):
             start = e2e.address("10.0.%d.%d" % ((n + 1) >> 8, (n + 1) & 255)) + "."
             mine = [x for x in names if x.startswith(start) and not x.endswith(".gaps")]
@@ -238,6 +298,7 @@ class Overload(e2e.Case):
                         self.assertGreaterEqual(g["offset"], self.KEEP)
                         self.assertGreaterEqual(g["offset"], end, "told twice")
                         end = g["offset"] + g["length"]
+                        self.told += g["length"]
                         want[g["offset"]:end] = bytes(g["length"])
             self.assertEqual(len(got), size)
             if want != got:  # a gap is a hole, and all else is there, but for what found no block

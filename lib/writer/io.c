@@ -49,15 +49,17 @@ static ssize_t fault_cut_write(struct ws_writer *w, struct ws_io_req *r, size_t 
     return rc;
 }
 
-/* A disk that takes so many bytes a second, and gets no credit for when it had nothing to do. */
+/* A disk that takes so many bytes a second, and gets no credit for when it had nothing to do, but for the time between two
+ * writes. */
 static void fault_pace(struct ws_writer *w, size_t bytes)
 {
     int64_t now = ws_writer_clock_ns();
     if (!w->cfg.fault.rate)
         return;
-    w->fault_free_ns = WS_MAX(now, w->fault_free_ns) + (int64_t)((double)bytes * 1e9 / (double)w->cfg.fault.rate);
+    w->fault_free_ns = WS_MAX(now - 50000000, w->fault_free_ns) + (int64_t)((double)bytes * 1e9 / (double)w->cfg.fault.rate);
     int64_t wait = w->fault_free_ns - now;
-    nanosleep(&(struct timespec){.tv_sec = wait / 1000000000, .tv_nsec = wait % 1000000000}, NULL);
+    if (wait > 0)
+        nanosleep(&(struct timespec){.tv_sec = wait / 1000000000, .tv_nsec = wait % 1000000000}, NULL);
 }
 
 static ssize_t fault_write(struct ws_writer *w, struct ws_io_req *r)

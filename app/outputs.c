@@ -332,6 +332,33 @@ static bool wants_direct(const struct run *r, const struct ws_output_config *oc)
     return r->o->direct == 0 ? r->ec.live && r->cmd == CMD_CAPTURE && !oc->may_wait : r->o->direct == 1;
 }
 
+/* Whether a path that is or will be made lies on tmpfs. */
+static bool on_tmpfs(const char *path)
+{
+    char dir[WS_PATH_MAX];
+    struct statfs fs;
+    if (statfs(path, &fs) < 0) {
+        const char *slash = strrchr(path, '/');
+        snprintf(dir, sizeof(dir), "%.*s", slash > path ? (int)(slash - path) : 1,
+                 slash ? path : ".");
+        if (statfs(dir, &fs) < 0)
+            return false;
+    }
+    return fs.f_type == TMPFS_MAGIC;
+}
+
+/* Why --direct on has no effect; NULL: it has one. */
+static const char *direct_in_vain(const struct run *r, const char *pcap)
+{
+    if (!pcap)
+        return "it is about --pcap, which is not given";
+    if (strcmp(pcap, "-") == 0)
+        return "standard output is written as it is";
+    if (!r->out.pcap_rotates && (r->ec.receivers || r->ec.workers > 1))
+        return "several workers write one file, which goes through the page cache; with --rotate-size each has its own";
+    return on_tmpfs(pcap) ? "the file system is in memory" : NULL;
+}
+
 int outputs_add(struct run *r, struct ws_output_config *oc, struct ws_output **out)
 {
     common_config(r, oc);
@@ -535,21 +562,6 @@ static int prepare_flows(struct run *r, const char *path)
     return add_output(r, &oc, &r->out.flows);
 }
 
-/* Whether a path that is or will be made lies on tmpfs. */
-static bool on_tmpfs(const char *path)
-{
-    char dir[WS_PATH_MAX];
-    struct statfs fs;
-    if (statfs(path, &fs) < 0) {
-        const char *slash = strrchr(path, '/');
-        snprintf(dir, sizeof(dir), "%.*s", slash > path ? (int)(slash - path) : 1,
-                 slash ? path : ".");
-        if (statfs(dir, &fs) < 0)
-            return false;
-    }
-    return fs.f_type == TMPFS_MAGIC;
-}
-
 /* Writing to tmpfs waits for nothing, so that handing the copies to the kernel's io_uring threads only costs: measured
  * 8 % of a run that writes 8,000 streams. */
 static bool io_uring_gains(const struct run *r)
@@ -565,9 +577,12 @@ int outputs_prepare(struct run *r)
 {
     struct ws_writer_config wc;
     const char *pcap = pcap_path(r), *streams = streams_path(r);
+    const char *in_vain = r->o->direct == 1 ? direct_in_vain(r, pcap) : NULL;
     int code = plan_writer(&wc, r->o);
     if (code)
         return code;
+    if (in_vain)
+        fprintf(stderr, "wirespool %s: --direct on has no effect: %s\n", r->name, in_vain);
     if (wc.backend == WS_BACKEND_AUTO && r->out.n_writer && !io_uring_gains(r))
         wc.backend = WS_BACKEND_PLAIN;
     wc.group = &r->out.group;

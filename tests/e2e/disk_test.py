@@ -109,6 +109,18 @@ class Disk(e2e.Case):
             self.skipTest("no direct writes in the temporary directory")
         self.assertLess(os.stat(files[0]).st_blocks * 512, os.path.getsize(files[0]) + (64 << 10))
 
+    def test_direct_without_effect(self):
+        """Said in one line, never silently."""
+        source = self.path("source.pcap")
+        with open(source, "wb") as f:
+            f.write(struct.pack("<IHHIIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1))
+        cases = (("--pcap", ["--flows", self.path("flows")]), ("standard output", ["--pcap", "-"]),
+                 ("several workers", ["--pcap", self.path("o.pcap"), "--workers", "2"]))
+        for why, words in cases:
+            with self.subTest(why):
+                result = e2e.run("replay", source, "-q", "--direct", "on", *words)
+                self.assertEqual([why in x for x in result.err.splitlines() if "--direct on has no effect" in x], [True], result)
+
 
 if __name__ == "__main__":
     e2e.main()

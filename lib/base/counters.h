@@ -148,7 +148,8 @@
     X(WRITE_ERRORS, "write_errors", "errors", "failed opens, writes, closes and renames")          \
     X(WRITE_LOST_BYTES, "write_lost_bytes", "bytes", "bytes lost because an output failed")        \
     X(WRITE_LOST_PACKETS, "write_lost_packets", "packets", "packet records lost because an output failed") \
-    X(WRITE_LOST_RECORDS, "write_lost_records", "records", "flow records lost because an output failed") \
+    X(WRITE_LOST_RECORDS, "write_lost_records", "records", "flow records, or pieces of streams in one file, lost because an output failed") \
+    X(WRITE_LOST_TRAILERS, "write_lost_trailers", "files", "pcapng files without the statistics at their end, because an output failed") \
     X(WRITE_SUSPENDS, "write_suspends", "times", "an output was suspended")                        \
     X(WRITE_RESUMES, "write_resumes", "times", "an output was resumed")
 

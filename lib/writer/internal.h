@@ -182,6 +182,12 @@ struct ws_output {
     unsigned in_flight;
     struct ws_direct *direct; /* NULL: through the page cache */
     struct ws_io_req *req; /* the next write, while it is built */
+    /* With direct: the last beginning of a run of records that lies before the file's last page, so that what this page cannot
+     * take can be cut off between records and counted. sure: of what is written; sure_next: once req is. */
+    struct ws_sure {
+        uint64_t off, records; /* where; and how many records come behind it */
+    } sure, sure_next;
+    uint32_t *run_records; /* [WS_IOV_MAX] of each of req's iovecs; NULL without direct */
     /* Vital records that are not on disk: the first vital_owed bytes were lost with a write, the rest is in req. */
     uint8_t *vital;
     size_t vital_len, vital_owed, vital_room;

@@ -62,6 +62,10 @@ static void prepend_vital(struct ws_output *o)
         return;
     memmove(r->iov + 1, r->iov, r->n * sizeof(r->iov[0]));
     memmove(r->blk + 1, r->blk, r->n * sizeof(r->blk[0]));
+    if (o->run_records) {
+        memmove(o->run_records + 1, o->run_records, r->n * sizeof(*o->run_records));
+        o->run_records[0] = 0;
+    }
     r->iov[0] = (struct iovec){.iov_base = o->vital, .iov_len = o->vital_owed};
     r->blk[0] = NULL;
     r->n++;
@@ -95,8 +99,11 @@ static bool take_runs(struct ws_output *o, struct ws_channel *ch, uint64_t limit
         b->refs++;
         if (WS_UNLIKELY(op->kind == WS_OP_VITAL))
             keep_vital(o, (uint8_t *)blk + op->pos, op->len);
+        uint32_t pieces = r->n;
         ws_io_add(r, (uint8_t *)blk + op->pos, op->len, b);
         r->records += op->aux;
+        if (o->run_records)
+            o->run_records[r->n - 1] = op->aux + (r->n == pieces ? o->run_records[r->n - 1] : 0);
         ch->record_taken += op->len;
         b->cursor++;
     }
@@ -238,6 +245,7 @@ void ws_merged_complete(struct ws_writer *w, struct ws_io_req *r, int error)
     } else {
         settle_vital(o, false);
         o->off += r->bytes;
+        o->sure = o->sure_next;
         ws_count(&w->counters, WS_C_WRITE_BYTES, r->bytes);
         ws_out_ok(o);
     }
@@ -257,6 +265,22 @@ static void discard(struct ws_output *o)
     r->records = 0;
     r->again = false;
     tell_shift(o);
+}
+
+/* Finds the last beginning of a run that will lie before the file's last page when req is written. */
+static void find_sure(struct ws_output *o)
+{
+    const struct ws_io_req *r = o->req;
+    uint64_t end = r->off + r->bytes, off = end, records = 0;
+    uint32_t i = r->n;
+    while (i && off > end - end % WS_DIRECT_ALIGN) {
+        off -= r->iov[--i].iov_len;
+        records += o->run_records[i];
+    }
+    if (off <= end - end % WS_DIRECT_ALIGN)
+        o->sure_next = (struct ws_sure){off, records};
+    else /* all of req lies in that page */
+        o->sure_next = (struct ws_sure){o->sure.off, o->sure.records + r->records};
 }
 
 static void submit(struct ws_output *o)
@@ -280,7 +304,11 @@ static void submit(struct ws_output *o)
         discard(o);
         return;
     }
-    int rc = o->direct ? ws_direct_prepare(o->direct, r) : 0;
+    int rc = 0;
+    if (o->direct) {
+        find_sure(o);
+        rc = ws_direct_prepare(o->direct, r);
+    }
     if (rc) {
         o->in_flight = 1;
         ws_io_complete(o->w, r, rc);
@@ -409,7 +437,9 @@ int ws_merged_add(struct ws_output *o, char *err, size_t err_len)
     if (!rc && o->cfg.direct && o->close_fd && o->regular && o->cfg.channels == 1 && ws_direct_possible(o->fd)) {
         const uint8_t *head = o->cfg.header;
         o->direct = ws_direct_create(o->off, head ? head + (o->off - o->off % WS_DIRECT_ALIGN) : NULL);
-        rc = o->direct ? 0 : -ENOMEM;
+        o->run_records = calloc(WS_IOV_MAX, sizeof(*o->run_records));
+        o->sure.off = o->off;
+        rc = o->direct && o->run_records ? 0 : -ENOMEM;
     }
     if (rc)
         snprintf(err, err_len, "%s: cannot write: %s", o->path, strerror(-rc));
@@ -435,6 +465,36 @@ static const char *base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
+/* The last page, kept in memory, cannot be written: the file ends between records before it, and they are counted. */
+static void lose_end(struct ws_output *o, int error)
+{
+    uint64_t bytes = o->off - o->sure.off;
+    end_error(o, o->direct->tail_on_disk ? "truncate" : "write", error);
+    if (o->direct->tail_on_disk) /* only the space that was reserved is not given back */
+        return;
+    ws_direct_give_up(o->direct, o->fd);
+    ws_count(&o->w->counters, WS_C_WRITE_BYTES, 0 - bytes);
+    ws_out_lost(o, bytes, o->sure.records);
+    o->off = o->sure.off;
+    o->cut = ftruncate(o->fd, (off_t)o->off) != 0;
+}
+
+/* What an output puts behind its last record. Without it the file is whole all the same. */
+static void put_trailer(struct ws_output *o)
+{
+    uint8_t *buf = malloc(WS_TRAILER_MAX);
+    size_t len = buf ? o->cfg.trailer(o->cfg.user, buf, WS_TRAILER_MAX) : 0;
+    int rc = buf ? put_bytes(o, buf, len) : -ENOMEM;
+    free(buf);
+    if (rc) {
+        write_failed(o, rc);
+        ws_out_lost(o, len, 0);
+        ws_count(&o->w->counters, WS_C_WRITE_LOST_TRAILERS, 1);
+    } else if (len) {
+        ws_out_ok(o);
+    }
+}
+
 static void finish(struct ws_output *o)
 {
     struct ws_writer *w = o->w;
@@ -442,21 +502,12 @@ static void finish(struct ws_output *o)
     o->retry_at_ns = w->now_ns; /* a last try */
     if (o->cut && !o->failed)
         cut_back(o);
-    if (o->direct && (rc = ws_direct_close(o->direct, o->fd)) != 0) {
-        end_error(o, "write", rc);
-        ws_out_lost(o, o->off % WS_DIRECT_ALIGN, 0);
-    }
-    if (o->cfg.trailer && !o->failed && !o->cut) {
-        uint8_t *buf = malloc(WS_TRAILER_MAX);
-        size_t len = buf ? o->cfg.trailer(o->cfg.user, buf, WS_TRAILER_MAX) : 0;
-        if ((rc = put_bytes(o, buf, len)) != 0) {
-            write_failed(o, rc);
-            ws_out_lost(o, len, 0);
-        } else if (len) {
-            ws_out_ok(o);
-        }
-        free(buf);
-    }
+    if (o->direct && (rc = ws_direct_close(o->direct, o->fd)) != 0)
+        lose_end(o, rc);
+    if (o->cfg.trailer && !o->failed && !o->cut)
+        put_trailer(o);
+    else if (o->cfg.trailer)
+        ws_count(&w->counters, WS_C_WRITE_LOST_TRAILERS, 1);
     if (w->cfg.fsync != WS_FSYNC_NONE && o->regular && fsync(o->fd) != 0)
         end_error(o, "fsync", -errno);
     if (o->close_fd && close(o->fd) != 0)
@@ -540,6 +591,7 @@ void ws_merged_fini(struct ws_output *o)
         close(o->dirfd);
     free(o->part_path);
     free(o->direct);
+    free(o->run_records);
     free(o->vital);
     free(o->req);
 }

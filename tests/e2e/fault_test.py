@@ -146,6 +146,21 @@ class Fault(e2e.Case):
             with open(out, "rb") as a, open(whole, "rb") as b:
                 self.assertTrue(a.read() == b.read(), fault)
 
+    def test_statistics_that_do_not_fit(self):
+        """A disk that is full behind the last packet: none is lost, and it is said what is."""
+        e2e.need_dpdk()
+        out = self.path("o.pcapng")
+        run("replay", self.input.name, "--pcap", out, "-q")
+        with open(out, "rb") as f:
+            raw = f.read()
+        last = struct.unpack("<I", raw[-4:])[0]
+        self.assertEqual(struct.unpack_from("<I", raw, len(raw) - last)[0], 5)
+        result, c = self.faulty(f"bytes={len(raw) - last // 2},error=ENOSPC", "replay", self.input.name, "--pcap", out,
+                                "--overwrite", "--direct", "off", code=e2e.ENVIRONMENT)
+        self.assertEqual((c["write_lost_packets"], c["write_lost_bytes"], c["write_lost_trailers"]), (0, last, 1))
+        self.assertEqual(self.packet_count(out), c["out_packets"])
+        self.said(result, "lost 1 files", "without the statistics")
+
     # --- streams ---
 
     def streams(self, fault, code, *more):

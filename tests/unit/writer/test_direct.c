@@ -2,6 +2,11 @@
 /* Writes past the page cache: the file is what it would be through it, on good days and bad ones. */
 #include "bed.h"
 
+#include <signal.h>
+#include <sys/resource.h>
+
+#include "writer/direct.h"
+
 /* On the disk of the build directory; where that takes no direct writes the tests skip. */
 static void begin(struct bed *b, struct ws_writer_config cfg)
 {
@@ -260,6 +265,53 @@ static void test_refused(void **state)
     fault_run((struct ws_fault){.byte_budget = 1000, .error = EINVAL, .recover_after = 1}, false);
 }
 
+/* The end of the file fills no page and cannot be written (a limit of the file's size stands for a disk that fails): the file
+ * ends between records, and those that are missing were counted. */
+static void test_end_that_does_not_fit(void **state)
+{
+    (void)state;
+    for (unsigned flush_each = 7; flush_each <= 7000; flush_each *= 1000) {
+        struct bed b;
+        enum { N = 2000 };
+        struct rlimit old, limit;
+        uint8_t rec[REC] = {0};
+        begin(&b, (struct ws_writer_config){.backend = WS_BACKEND_PLAIN});
+        bed_add(&b, (struct ws_output_config){.kind = WS_OUTPUT_MERGED,
+                                              .path = bed_path(&b, "m"),
+                                              .direct = true,
+                                              .channels = 1,
+                                              .may_wait = true,
+                                              .flush_ns = 1000000000});
+        struct ws_channel *ch = ws_output_channel(b.out, 0);
+        getrlimit(RLIMIT_FSIZE, &old);
+        limit = old;
+        limit.rlim_cur = (rlim_t)N * REC / WS_DIRECT_ALIGN * WS_DIRECT_ALIGN;
+        signal(SIGXFSZ, SIG_IGN);
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+        for (unsigned i = 0; i < N; i++) {
+            memcpy(rec, &i, sizeof(i));
+            assert_int_equal(put_record(ch, i, rec, REC), 0);
+            ws_channel_tick(ch, i, 0, i % flush_each == flush_each - 1);
+            ws_writer_poll(b.w);
+        }
+        ws_channel_finish(ch);
+        while (!ws_writer_done(b.w))
+            ws_writer_poll(b.w);
+        setrlimit(RLIMIT_FSIZE, &old);
+        size_t len = 0;
+        uint8_t *p = bed_read(bed_path(&b, "m"), &len);
+        assert_non_null(p);
+        free(p);
+        assert_int_equal(len % REC, 0);
+        assert_true(len < (size_t)N * REC && len > 0);
+        assert_true(bed_count(&b, WS_C_WRITE_DIRECT) > 0);
+        assert_int_equal(len, bed_count(&b, WS_C_WRITE_BYTES));
+        assert_int_equal(len / REC + bed_count(&b, WS_C_WRITE_LOST_PACKETS), N);
+        assert_int_equal(len + bed_count(&b, WS_C_WRITE_LOST_BYTES), (size_t)N * REC);
+        bed_fini(&b);
+    }
+}
+
 /* In memory there is no direct write, and nothing is said about it. */
 static void test_not_possible(void **state)
 {
@@ -287,6 +339,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_merged),  cmocka_unit_test(test_tree),         cmocka_unit_test(test_faults),
         cmocka_unit_test(test_tree_faults), cmocka_unit_test(test_refused), cmocka_unit_test(test_not_possible),
+        cmocka_unit_test(test_end_that_does_not_fit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

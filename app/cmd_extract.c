@@ -32,7 +32,7 @@ int cmd_extract(struct options *o)
         if (!o->quiet)
             fprintf(stderr, "%" PRIu64 " of %" PRIu64 " packets written to %s\n",
                     run_written(&r, WS_C_OUT_PACKETS, WS_C_WRITE_LOST_PACKETS), ws_count_get(&r.sum, WS_C_RX_PACKETS),
-                    strcmp(o->out, "-") == 0 ? "standard output" : o->out);
+                    strcmp(o->out, "-") == 0 ? "standard output" : ws_output_name(r.out.pcap));
         if (o->json)
             fprintf(strcmp(o->out, "-") == 0 ? stderr : stdout,
                     "{\"packets_read\":%" PRIu64 ",\"packets_written\":%" PRIu64

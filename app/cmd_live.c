@@ -20,7 +20,7 @@ static void print_summary(const struct run *r)
             r->drops_unknown ? " known and an unknown number" : "", ws_count_get(s, WS_C_FILTERED), ws_count_get(s, WS_C_FLOWS_CREATED));
     if (r->out.pcap)
         fprintf(stderr, "%" PRIu64 " packets written to %s%s\n", run_written(r, WS_C_OUT_PACKETS, WS_C_WRITE_LOST_PACKETS),
-                r->o->pcap, r->out.pcap_rotates ? " (in shards)" : "");
+                r->out.pcap_rotates ? r->o->pcap : ws_output_name(r->out.pcap), r->out.pcap_rotates ? " (in shards)" : "");
     if (r->out.streams && r->o->format == FORMAT_PCAP)
         fprintf(stderr, "%" PRIu64 " packets written to files in %s\n",
                 ws_count_get(s, WS_C_OUT_STREAM_PACKETS), r->o->streams);

@@ -176,7 +176,7 @@ struct ws_output {
     bool no_openat2;
     /* MERGED */
     int fd;
-    bool stream, regular, close_fd, cut;
+    bool stream, regular, close_fd, cut, renamed;
     char *part_path;
     uint64_t off;
     unsigned in_flight;

@@ -453,8 +453,14 @@ static void end_error(struct ws_output *o, const char *verb, int error)
     o->last_error = error;
 }
 
+const char *ws_output_name(const struct ws_output *o)
+{
+    return o->part_path && !o->renamed ? o->part_path : o->path;
+}
+
 static void rename_error(struct ws_output *o, int error)
 {
+    o->renamed = false;
     end_error(o, "rename", error);
     ws_log(WS_LOG_WARN, "%s: keeps this name, with all that was written", o->part_path);
 }
@@ -513,6 +519,7 @@ static void finish(struct ws_output *o)
     if (o->close_fd && close(o->fd) != 0)
         end_error(o, "close", -errno);
     o->close_fd = false;
+    o->renamed = true;
     if (o->part_path && (rc = ws_path_rename(o->dirfd, base_name(o->part_path), base_name(o->path),
                                              o->cfg.exists == WS_EXISTS_TRUNCATE)) != 0)
         rename_error(o, rc);

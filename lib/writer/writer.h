@@ -139,6 +139,10 @@ void ws_output_gauges(const struct ws_output *o, struct ws_output_gauges *g);
  * opened later, as that user; standard output and devices stay as they are. 0 or -errno. */
 int ws_output_chown(struct ws_output *o, uid_t uid, gid_t gid);
 
+/* The name that a MERGED output's file has on disk now: with .part before the end, and after it when it could not be renamed.
+ * Others: the path as given. Borrowed. Before the start and after the threads have ended. */
+const char *ws_output_name(const struct ws_output *o);
+
 /* One round of the writer's loop: takes blocks, writes, gives back. Returns a count of the work
  * done or in flight; 0 = idle. Called by the writer's thread only. */
 unsigned ws_writer_poll(struct ws_writer *w);

@@ -184,6 +184,7 @@ class System(e2e.Case):
                 self.assertIn(b"%%EOF", f.read())
         self.assertEqual(result.code, e2e.LOST, result)
         self.assertIn(self.path("x.pcap.part") + ": keeps this name", result.err)
+        self.assertIn("packets written to " + self.path("x.pcap.part") + "\n", result.err)
         run("repair", self.path("x.pcap.part"))
 
     def test_many_streams_few_files(self):

@@ -20,6 +20,9 @@ enum { FRAG_EXPIRE_BUDGET = 4 };
 /* Marks of source chunks that may be in flight; more than a file source has chunks. */
 enum { SOURCE_MARKS = 64 };
 
+/* Entries of the RSS indirection that stands for all ports': those of most NICs. */
+enum { OWNERS = 128 };
+
 struct ws_receive {
     struct ws_receive_config cfg;
     struct ws_counters *counters;
@@ -31,7 +34,7 @@ struct ws_receive {
     bool done;
     bool can_wait;             /* of the source of this burst */
     bool stable;
-    bool sole; /* the only worker takes all from here, and of all protocols */
+    uint8_t owner[OWNERS];     /* worker by owner hash */
     uint64_t ordinal;          /* of the next packet */
     uint64_t trigger;          /* ordinal of the packet that is being handled */
     int64_t trigger_ns;        /* its clock: that of a whole burst is ahead of it */
@@ -132,14 +135,14 @@ static void steer_packet(struct ws_receive *r, unsigned worker, const struct ws_
         ws_count(r->counters, WS_C_STEER_COPIED, 1);
 }
 
-/* The worker that owns a packet's flow: the RSS indirection of 128 entries over the owner hash. */
-static unsigned owner_of(const struct ws_receive *r, const struct ws_packet *p)
+/* The worker that owns a packet's flow: RSS over the owner hash. */
+static inline unsigned owner_of(const struct ws_receive *r, const struct ws_packet *p)
 {
-    return r->cfg.workers == 1 ? 0 : (p->owner_hash & 127u) % r->cfg.workers;
+    return r->owner[p->owner_hash % OWNERS];
 }
 
 /* Hands a packet of the current burst on. Its bytes live as long as the burst (or the source chunk). */
-static void emit(struct ws_receive *r, const struct ws_packet *p, unsigned worker)
+static inline void emit(struct ws_receive *r, const struct ws_packet *p, unsigned worker)
 {
     if (r->cfg.local && worker == r->cfg.local_worker) {
         r->local[r->n_local++] = p;
@@ -250,9 +253,8 @@ static bool is_other_proto(const struct ws_packet *p)
 /* A decoded packet: of the burst, or a datagram whose bytes are valid for this call only. */
 static void handle_decoded(struct ws_receive *r, struct ws_packet *p, bool burst)
 {
-    /* nearly every packet where one worker does it all */
-    if (WS_LIKELY(r->sole && burst && p->status == WS_DECODE_OK && !(p->flags & WS_PKT_FRAGMENT))) {
-        r->local[r->n_local++] = p; /* a burst has room */
+    if (WS_LIKELY(burst && p->status == WS_DECODE_OK && !(p->flags & WS_PKT_FRAGMENT) && !r->cfg.tcp_udp_only)) {
+        emit(r, p, owner_of(r, p)); /* nearly every packet */
         return;
     }
     bool frame = !(p->flags & WS_PKT_DATAGRAM);
@@ -549,7 +551,8 @@ struct ws_receive *ws_receive_init(void *mem, const struct ws_receive_config *cf
     at += ws_align_up(ws_steer_bytes(cfg->copy_chunks, SOURCE_MARKS), 64);
     r->cfg.frag.decode = &r->cfg.decode;
     r->cfg.decode.no_owner = cfg->workers == 1;
-    r->sole = cfg->workers == 1 && cfg->local && !cfg->tcp_udp_only;
+    for (unsigned i = 0; i < OWNERS; i++)
+        r->owner[i] = (uint8_t)(i % cfg->workers);
     r->frag = ws_frag_init(at, &r->cfg.frag, r->counters, &frag_ops, r);
     return r;
 }

@@ -10,44 +10,17 @@
 const uint8_t ws_toeplitz_key[52] = {K4, K4, K4, K4, K4, K4, K4, K4, K4, K4, K4, K4, K4};
 #undef K4
 
-/* XOR of the key windows (16 bits of them: the other half repeats) at the set bits of a nibble that
- * starts at bit 0 of a word; a nibble that starts at bit n gives the same, rotated left by n. */
-static const uint16_t nibble_hash[16] = {
-    0,
-    0x6ad3,
-    0xb569,
-    0xb569 ^ 0x6ad3,
-    0xdab4,
-    0xdab4 ^ 0x6ad3,
-    0xdab4 ^ 0xb569,
-    0xdab4 ^ 0xb569 ^ 0x6ad3,
-    0x6d5a,
-    0x6d5a ^ 0x6ad3,
-    0x6d5a ^ 0xb569,
-    0x6d5a ^ 0xb569 ^ 0x6ad3,
-    0x6d5a ^ 0xdab4,
-    0x6d5a ^ 0xdab4 ^ 0x6ad3,
-    0x6d5a ^ 0xdab4 ^ 0xb569,
-    0x6d5a ^ 0xdab4 ^ 0xb569 ^ 0x6ad3,
-};
+/* XOR of the key windows (16 bits of them: the other half repeats) at the set bits of a byte, the first of the input. The key
+ * repeats, so each window is the one before it, rotated. */
+#define W(n, bit, window) ((n) & (bit) ? (window) : 0u)
+#define B(n)                                                                                       \
+    (W(n, 0x80u, 0x6d5au) ^ W(n, 0x40u, 0xdab4u) ^ W(n, 0x20u, 0xb569u) ^ W(n, 0x10u, 0x6ad3u) ^   \
+     W(n, 0x08u, 0xd5a6u) ^ W(n, 0x04u, 0xab4du) ^ W(n, 0x02u, 0x569bu) ^ W(n, 0x01u, 0xad36u))
+#define B4(n)  B(n), B((n) + 1), B((n) + 2), B((n) + 3)
+#define B16(n) B4(n), B4((n) + 4), B4((n) + 8), B4((n) + 12)
+#define B64(n) B16(n), B16((n) + 16), B16((n) + 32), B16((n) + 48)
 
-static inline uint32_t rotate16(uint32_t v, unsigned n)
-{
-    return (v << n | v >> (16 - n)) & 0xffff;
-}
-
-/* The hash of input whose 16-bit words xor to w. */
-static inline uint32_t hash_of(uint32_t w)
-{
-    uint32_t h = nibble_hash[w >> 12] ^ rotate16(nibble_hash[w >> 8 & 15], 4) ^
-                 rotate16(nibble_hash[w >> 4 & 15], 8) ^ rotate16(nibble_hash[w & 15], 12);
-    return h << 16 | h;
-}
-
-uint32_t ws_toeplitz_owner_ip4(uint32_t addrs, uint16_t ports)
-{
-    return hash_of(((addrs >> 16 ^ addrs) & 0xffff) ^ ports);
-}
+const uint16_t ws_toeplitz_byte[256] = {B64(0u), B64(64u), B64(128u), B64(192u)};
 
 uint32_t ws_toeplitz_owner(const struct ws_key *key)
 {
@@ -62,7 +35,7 @@ uint32_t ws_toeplitz_owner(const struct ws_key *key)
     uint32_t w = ws_load_be16(b);
     if (key->proto == 6 || key->proto == 17 || key->proto == 132)
         w ^= (uint32_t)(key->port[0] ^ key->port[1]);
-    return hash_of(w);
+    return ws_toeplitz_words(w);
 }
 
 uint32_t ws_toeplitz_naive(const uint8_t *key, size_t key_len, const uint8_t *in, size_t len)

@@ -42,20 +42,28 @@ static bool mark_passed(const struct ws_steer *s, const struct ws_steer_mark *m)
     return true;
 }
 
-/* Room for len bytes in the copy chunks, or NULL when the next chunk is still in use. */
+/* The first chunk that all links are through with: few chunks in turn stay in the caches, all of them would not. False: none. */
+static bool next_chunk(struct ws_steer *s)
+{
+    /* The mark is set each time that this is tried: later than needed is safe. */
+    mark_now(s, &s->copy_mark[s->copy_cur]);
+    for (uint32_t k = 0; k < s->n_copy; k++) {
+        if (!mark_passed(s, &s->copy_mark[k]))
+            continue;
+        s->copy_cur = k;
+        s->copy_used = 0;
+        return true;
+    }
+    return false;
+}
+
+/* Room for len bytes in the copy chunks, or NULL when the other chunks are still in use. */
 static uint8_t *copy_room(struct ws_steer *s, uint32_t len)
 {
     if (len > WS_STEER_CHUNK_BYTES || s->n_copy == 0)
         return NULL;
-    if (s->copy_used + len > WS_STEER_CHUNK_BYTES) {
-        uint32_t next = (s->copy_cur + 1) % s->n_copy;
-        /* The mark is set each time that this is tried: later than needed is safe. */
-        mark_now(s, &s->copy_mark[s->copy_cur]);
-        if (!mark_passed(s, &s->copy_mark[next]))
-            return NULL;
-        s->copy_cur = next;
-        s->copy_used = 0;
-    }
+    if (s->copy_used + len > WS_STEER_CHUNK_BYTES && !next_chunk(s))
+        return NULL;
     return s->copy_mem + (size_t)s->copy_cur * WS_STEER_CHUNK_BYTES + s->copy_used;
 }
 

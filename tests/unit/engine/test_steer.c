@@ -143,12 +143,30 @@ static void refuses_when_full(void **state)
     assert_false(ws_steer_put(&bed.steer, 1, &p, true));
 }
 
+/* What was consumed is taken again before what lies cold. */
+static void takes_the_first_free_chunk(void **state)
+{
+    static uint8_t big[WS_STEER_CHUNK_BYTES];
+    struct ws_packet p = {.data = big, .cap_len = sizeof(big)};
+    const uint8_t *first = NULL;
+    (void)state;
+    for (unsigned i = 0; i < 2 * COPY_CHUNKS + 1; i++) {
+        assert_true(ws_steer_put(&bed.steer, i & 1, &p, true));
+        ws_steer_publish(&bed.steer);
+        const struct ws_packet *got = ws_ring_peek(&bed.link[i & 1]->ring, 0);
+        first = first ? first : got->data;
+        assert_ptr_equal(got->data, first);
+        consume(i & 1, 1);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(lends_source_chunks_until_released, set_up, tear_down),
         cmocka_unit_test_setup_teardown(copies_move_their_pointers, set_up, tear_down),
         cmocka_unit_test_setup_teardown(refuses_when_full, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(takes_the_first_free_chunk, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

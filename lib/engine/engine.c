@@ -82,16 +82,24 @@ static int64_t real_ns(void)
     return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
 }
 
-/* Takes one burst from an in-link, in place. What its stage had published before is, when the link is
+static inline void prefetch_packet(const struct ws_packet *p)
+{
+    for (size_t at = 0; at < sizeof(*p); at += WS_CACHE_LINE)
+        WS_PREFETCH((const uint8_t *)p + at);
+}
+
+/* Takes one burst from an in-link, in place, and asks for the next one, whose descriptors its stage's core has written. What its stage had published before is, when the link is
  * then found with less than a burst, all processed: so nothing lower will come. */
 static unsigned drain_link(struct worker *w, struct in_link *l)
 {
     const struct ws_packet *pkt[WS_BURST_MAX];
     uint64_t published = ws_receive_published(l->from);
     struct ws_ring *ring = &l->link->ring;
-    unsigned n = (unsigned)ws_ring_count(ring, WS_BURST_MAX);
+    unsigned ready = (unsigned)ws_ring_count(ring, 2 * WS_BURST_MAX), n = WS_MIN(ready, WS_BURST_MAX);
     for (unsigned i = 0; i < n; i++)
         pkt[i] = ws_ring_peek(ring, i);
+    for (unsigned i = n; i < ready; i++)
+        prefetch_packet(ws_ring_peek(ring, i));
     if (n) {
         ws_flow_stage_burst(w->flows, pkt, n);
         if (n == WS_BURST_MAX)

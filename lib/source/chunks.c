@@ -15,7 +15,7 @@ enum {
     WINDOW_BYTES = 256 * 1024,
 };
 
-static void *alloc_default(size_t bytes)
+void *ws_chunks_alloc(size_t bytes)
 {
     if (bytes < HUGE_BYTES)
         return aligned_alloc(WS_CACHE_LINE, ws_align_up(bytes, WS_CACHE_LINE));
@@ -34,7 +34,7 @@ int ws_chunks_init(struct ws_chunks *c, const struct ws_chunks *like,
     c->chunk_bytes = like->chunk_bytes;
     c->n = like->stable ? WS_MAX(like->n, 2u) : 1;
     c->own_mem = !alloc;
-    c->mem = alloc ? alloc(user, c->n * c->chunk_bytes) : alloc_default(c->n * c->chunk_bytes);
+    c->mem = alloc ? alloc(user, c->n * c->chunk_bytes) : ws_chunks_alloc(c->n * c->chunk_bytes);
     if (!c->mem)
         return -ENOMEM;
     c->seq = 1;
@@ -60,6 +60,24 @@ static uint8_t *next_base(const struct ws_chunks *c)
     if (c->seq + 1 > released + c->n)
         return NULL;
     return c->mem + (c->seq % c->n) * c->chunk_bytes;
+}
+
+void ws_chunks_borrow(struct ws_chunks *c, uint8_t *data, size_t len)
+{
+    size_t rest = ws_chunks_unread(c);
+    memcpy(data - rest, c->pos, rest);
+    c->base = data - rest;
+    c->pos = c->base;
+    c->end = data + len;
+}
+
+void ws_chunks_return(struct ws_chunks *c)
+{
+    size_t rest = ws_chunks_unread(c);
+    memcpy(c->mem, c->pos, rest);
+    c->base = c->mem;
+    c->pos = c->base;
+    c->end = c->base + rest;
 }
 
 size_t ws_chunks_room(struct ws_chunks *c, uint8_t **dst)

@@ -43,6 +43,15 @@ void ws_chunks_fini(struct ws_chunks *c);
  * earlier chunk (stable). 0: no chunk is free. The unread rest must be below chunk_bytes. */
 size_t ws_chunks_room(struct ws_chunks *c, uint8_t **dst);
 
+/* Not stable: len bytes at data, which somebody else owns, are what comes next. The unread rest is put in front of them. */
+void ws_chunks_borrow(struct ws_chunks *c, uint8_t *data, size_t len);
+
+/* Not stable: brings the unread rest, less than chunk_bytes, back into the chunk: no borrowed bytes are used any more. */
+void ws_chunks_return(struct ws_chunks *c);
+
+/* Memory for much data, from the C library, in transparent hugepages where that helps. For free(). */
+void *ws_chunks_alloc(size_t bytes);
+
 static inline size_t ws_chunks_unread(const struct ws_chunks *c)
 {
     return (size_t)(c->end - c->pos);

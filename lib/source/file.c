@@ -17,6 +17,9 @@ enum {
     CHUNK_BYTES = 4 * 1024 * 1024,
     CHUNKS_STEERED = 32,
     PACKET_BYTES_MAX = 256 * 1024,
+    AHEAD_WINDOW = 256 * 1024,
+    AHEAD_WINDOWS = 8,
+    AHEAD_FRONT = 64 * 1024 + WS_FILE_RECORD_EXTRA, /* longer rests are not worth a place in front of each window */
 };
 
 static struct ws_file *file_of(struct ws_source *s)
@@ -36,11 +39,54 @@ void ws_file_damage(struct ws_file *f, const char *fmt, ...)
            ws_input_compressed(f->in) ? " (unpacked)" : "", text);
 }
 
+/* --- reading ahead --- */
+
+/* Tries it once a file, when its header is known. */
+static void ahead_begin(struct ws_file *f)
+{
+    uint64_t at;
+    f->ahead_tried = true;
+    int fd = f->ahead ? ws_input_plain(f->in, &at) : -1;
+    if (fd < 0)
+        return;
+    ws_ahead_begin(f->ahead, fd, at);
+    f->ahead_on = true;
+    f->ahead_bytes = 0;
+}
+
+/* From here on the file is read in the ordinary way, which finds out why there was no more, if so. */
+static int ahead_end(struct ws_file *f)
+{
+    ws_ahead_end(f->ahead);
+    ws_chunks_return(&f->chunks);
+    f->ahead_on = false;
+    return ws_input_pass(f->in, f->ahead_bytes);
+}
+
+/* The next window becomes the bytes at hand: their count, 0 the end, -EAGAIN nothing now. */
+static ssize_t ahead_read(struct ws_file *f)
+{
+    uint8_t *data;
+    if (ws_chunks_unread(&f->chunks) > AHEAD_FRONT)
+        return 0;
+    size_t n = ws_ahead_next(f->ahead, &data);
+    if (n == SIZE_MAX)
+        return -EAGAIN;
+    if (n == 0)
+        return 0;
+    ws_chunks_borrow(&f->chunks, data, n);
+    ws_ahead_free(f->ahead);
+    f->ahead_bytes += n;
+    return (ssize_t)n;
+}
+
 /* --- one file --- */
 
 static void close_file(struct ws_file *f)
 {
     f->chunks.pos = f->chunks.end; /* what is left is not a packet */
+    if (f->ahead_on)
+        ahead_end(f);
     f->done_before += ws_input_consumed(f->in);
     ws_input_close(f->in);
     f->in = NULL;
@@ -62,6 +108,7 @@ static int open_file(struct ws_file *f, char *err, size_t err_len)
     f->read = 0;
     f->skip = 0;
     f->need = 0;
+    f->ahead_tried = false;
     ws_ifaces_begin(&f->ifaces);
     return 0;
 }
@@ -70,17 +117,30 @@ static int open_file(struct ws_file *f, char *err, size_t err_len)
  * chunk is free), else unreadable from here. */
 static int read_more(struct ws_file *f)
 {
-    uint8_t *dst;
-    size_t room = ws_chunks_room(&f->chunks, &dst);
-    if (!room)
-        return -EAGAIN;
-    ssize_t n = ws_input_read(f->in, dst, room);
+    ssize_t n = 0;
+    if (!f->ahead_tried && f->state > WS_FILE_HEADER)
+        ahead_begin(f);
+    if (f->ahead_on) {
+        n = ahead_read(f);
+        if (n == 0 && (n = ahead_end(f)) < 0)
+            return (int)n;
+    }
+    if (n == 0) {
+        uint8_t *dst;
+        size_t room = ws_chunks_room(&f->chunks, &dst);
+        if (!room)
+            return -EAGAIN;
+        if (f->ahead && f->state == WS_FILE_HEADER)
+            room = WS_MIN(room, (size_t)WS_PCAP_HEADER_LEN); /* all else is read ahead */
+        n = ws_input_read(f->in, dst, room);
+        if (n > 0)
+            f->chunks.end += n;
+    }
     if (n <= 0)
         return (int)n;
-    f->chunks.end += n;
     f->read += (uint64_t)n;
-    __atomic_store_n(&f->base.bytes_done, f->done_before + ws_input_consumed(f->in),
-                     __ATOMIC_RELAXED);
+    uint64_t ahead = f->ahead_on ? f->ahead_bytes : 0;
+    __atomic_store_n(&f->base.bytes_done, f->done_before + ws_input_consumed(f->in) + ahead, __ATOMIC_RELAXED);
     return 1;
 }
 
@@ -297,6 +357,7 @@ static void file_stats(struct ws_source *s, struct ws_counters *c)
 static void file_close(struct ws_source *s)
 {
     struct ws_file *f = file_of(s);
+    ws_ahead_destroy(f->ahead);
     ws_input_close(f->in);
     ws_ifaces_fini(&f->ifaces);
     ws_chunks_fini(&f->chunks);
@@ -332,6 +393,21 @@ static uint64_t total_size(const struct ws_file_config *cfg)
     return sum;
 }
 
+/* Starts the helper that reads ahead, if wanted. Without one all is read in the ordinary way. */
+static void make_ahead(struct ws_file *f, const struct ws_file_config *cfg)
+{
+    const struct ws_ahead_config like = {
+        .window_bytes = cfg->ahead_window ? cfg->ahead_window : AHEAD_WINDOW,
+        .windows = AHEAD_WINDOWS,
+        .front_bytes = AHEAD_FRONT,
+    };
+    uint64_t largest = 0;
+    for (unsigned i = 0; i < cfg->n_path; i++)
+        largest = WS_MAX(largest, ws_input_size(cfg->path[i]));
+    if (!cfg->stable && cfg->ahead_from && largest >= cfg->ahead_from && ws_ahead_create(&f->ahead, &like) < 0)
+        f->ahead = NULL;
+}
+
 /* A record with an IP header takes at least so many bytes: a pcap record header or a pcapng SPB, and the header. */
 #define IP_RECORD_BYTES 36u
 
@@ -357,7 +433,11 @@ static int set_up(struct ws_file *f, const struct ws_file_config *cfg)
     f->left = cfg->packet_max ? cfg->packet_max : UINT64_MAX;
     f->clock_ns = INT64_MIN;
     int r = ws_ifaces_init(&f->ifaces);
-    return r ? r : ws_chunks_init(&f->chunks, &like, cfg->alloc, cfg->alloc_user);
+    if (!r)
+        r = ws_chunks_init(&f->chunks, &like, cfg->alloc, cfg->alloc_user);
+    if (!r)
+        make_ahead(f, cfg);
+    return r;
 }
 
 /* Reads the first file as far as its first packet, so that whoever writes a header before it knows

@@ -18,6 +18,9 @@ struct ws_file_config {
     unsigned n_continue;
     uint64_t packet_max;       /* stop after so many packets; 0 = all (counted before filters) */
     uint32_t packet_bytes_max; /* longest packet believed (default 256 KiB; more = damaged) */
+    /* Direct reading: when an input is at least this large, a second thread helps to read plain files (0: never). It gains
+     * where a processor is idle, and costs where none is. Windows of ahead_window bytes (0: 256 KiB; a multiple of 4096). */
+    size_t ahead_from, ahead_window;
     bool stable;               /* packets are steered: keep chunks until released */
     /* Told when the reading of a path begins, on the thread that reads (the first: in ws_file_open()). May be NULL. */
     void (*begins)(void *user, const char *path);

@@ -6,6 +6,7 @@
 
 #include "format/pcap.h"
 #include "format/pcapng.h"
+#include "source/ahead.h"
 #include "source/chunks.h"
 #include "source/file.h"
 #include "source/ifaces.h"
@@ -57,6 +58,9 @@ struct ws_file {
     uint64_t skip; /* bytes to pass over before the next block */
     uint64_t read; /* plain bytes of it read so far, the unread ones included */
     struct ws_input *in;
+    struct ws_ahead *ahead; /* NULL: nothing is read ahead */
+    bool ahead_tried, ahead_on; /* of this file */
+    uint64_t ahead_bytes;   /* read by it, of which the input does not know yet */
     const char *name;
     void (*begins)(void *user, const char *path);
     void *begins_user;

@@ -159,6 +159,23 @@ uint64_t ws_input_consumed(const struct ws_input *in)
     return in->taken - (in->stored_len - in->stored_pos);
 }
 
+int ws_input_plain(const struct ws_input *in, uint64_t *offset)
+{
+    if (in->codec || in->pollable || in->failed || in->stored_end || in->stored_pos < in->stored_len)
+        return -1;
+    off_t at = lseek(in->fd, 0, SEEK_CUR); /* standard input may have begun anywhere */
+    if (at < 0)
+        return -1;
+    *offset = (uint64_t)at;
+    return in->fd;
+}
+
+int ws_input_pass(struct ws_input *in, uint64_t len)
+{
+    in->taken += len;
+    return lseek(in->fd, (off_t)len, SEEK_CUR) < 0 ? (int)set_error(in, -errno, strerror(errno)) : 0;
+}
+
 void ws_input_close(struct ws_input *in)
 {
     if (!in)

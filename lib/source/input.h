@@ -27,6 +27,13 @@ bool ws_input_compressed(const struct ws_input *in);
 /* Bytes taken from the file as stored. */
 uint64_t ws_input_consumed(const struct ws_input *in);
 
+/* The descriptor of a plain regular file of which nothing is kept here, else -1: its bytes from *offset on are those that
+ * ws_input_read() would give, and may be read by position (pread), too. */
+int ws_input_plain(const struct ws_input *in, uint64_t *offset);
+
+/* len bytes were read so: ws_input_read() goes on behind them. 0 or -errno. */
+int ws_input_pass(struct ws_input *in, uint64_t len);
+
 void ws_input_close(struct ws_input *in);
 
 /* Size of path for progress: st_size of a regular file, 0 for what has none or cannot be looked at.

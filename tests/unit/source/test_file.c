@@ -289,6 +289,30 @@ static void records_that_straddle_chunks(void **state)
     assert_string_equal(logged, "");
 }
 
+/* Records that are longer than the room in front of what is read ahead, between short ones. */
+static void long_records_between_short_ones(void **state)
+{
+    static const uint32_t lens[] = {100, 60000, 66000, 70000, 1500, 200000, 60, 250000, 250000, 9000};
+    struct build b = {0};
+    struct slurp s;
+    (void)state;
+    clear_log();
+    put_pcap_header(&b, 0xa1b2c3d4, 262144, 1);
+    for (unsigned i = 0; i < 60; i++) {
+        uint32_t len = lens[i * 7 % WS_ARRAY_SIZE(lens)];
+        put_pcap_record(&b, i, 0, len, len);
+        put_fill(&b, len, i);
+    }
+    assert_int_equal(slurp_bytes(&s, b.p, b.len, NULL), 0);
+    assert_int_equal(s.n, 60);
+    assert_false(s.damaged);
+    for (unsigned i = 0; i < 60; i++)
+        assert_int_equal(s.row[i].k.cap_len, lens[i * 7 % WS_ARRAY_SIZE(lens)]);
+    assert_string_equal(logged, "");
+    slurp_free(&s);
+    build_free(&b);
+}
+
 static void stable_chunks_wait_for_their_release(void **state)
 {
     enum { CHUNKS = 4, HELD_MAX = 4096 };
@@ -800,6 +824,7 @@ int main(void)
         cmocka_unit_test(absurd_length_stops_this_file_only),
         cmocka_unit_test(longest_packet_believed),
         cmocka_unit_test(records_that_straddle_chunks),
+        cmocka_unit_test(long_records_between_short_ones),
         cmocka_unit_test(stable_chunks_wait_for_their_release),
         cmocka_unit_test(memory_comes_from_the_caller),
         cmocka_unit_test(packet_max_counts_over_files),

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,9 @@
 
 /* Chunks of a file whose packets travel to workers by reference: 32 x 4 MiB in flight at most. */
 enum { STEERED_CHUNKS = 32, DIRECT_CHUNKS = 2 };
+
+/* Smaller files are read before a second thread has woken up. */
+enum { READ_AHEAD_FROM = 4 * 1024 * 1024 };
 
 static int add_source(struct run *r, struct ws_source *s, unsigned thread, int node)
 {
@@ -88,6 +92,14 @@ static void hint_filter(const struct run *r)
             }
 }
 
+/* Whether a processor would idle: flows keep one busy, packets to a file two, streams to files three. */
+static bool has_idle_processor(const struct run *r)
+{
+    cpu_set_t cpus;
+    const int busy = r->cmd == CMD_FLOWS ? 1 : r->cmd == CMD_STREAMS ? 3 : 2;
+    return sched_getaffinity(0, sizeof(cpus), &cpus) == 0 && CPU_COUNT(&cpus) > busy;
+}
+
 int run_open_files(struct run *r)
 {
     unsigned n_continue, n = gather_paths(r, &n_continue);
@@ -101,6 +113,7 @@ int run_open_files(struct run *r)
         .stable = r->ec.workers > 1,
         .chunks = r->ec.workers > 1 ? STEERED_CHUNKS : DIRECT_CHUNKS,
         .begins = r->file_begins,
+        .ahead_from = has_idle_processor(r) ? READ_AHEAD_FROM : 0,
     };
     if (!r->paths) {
         fprintf(stderr, "wirespool %s: out of memory for the list of inputs\n", r->name);

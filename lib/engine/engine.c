@@ -381,7 +381,8 @@ static int build_receive(struct ws_engine *e, unsigned thread, struct ws_counter
     if (rc.n_source == 0)
         return 0;
     for (unsigned i = 0; i < e->worker[0].n_sink; i++)
-        needs |= e->worker[0].sink[i]->needs;
+        if (!(e->worker[0].sink[i]->needs & WS_SINK_OF_FLOWS))
+            needs |= e->worker[0].sink[i]->needs;
     rc.frames_all = (needs & WS_SINK_PACKET) && ws_select_flows_all(&e->cfg.select);
     if (is_worker) {
         rc.local = e->worker[thread].flows;

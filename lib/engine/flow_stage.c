@@ -187,11 +187,13 @@ static bool note_first(struct ws_flow_stage *fs, struct ws_flow *f, unsigned dir
 
 static void show_frame(struct ws_flow_stage *fs, struct ws_flow *f, const struct ws_packet *p)
 {
-    /* With no selection a fragment's frame was shown when it came. */
-    if (fs->frames_all ? (p->flags & WS_PKT_RELEASED) != 0 : !(f->selected >> p->dir & 1))
+    if (!fs->frames_all && !(f->selected >> p->dir & 1))
         return;
+    /* With no selection a fragment's frame was shown when it came to who takes frames of no flow. */
+    const bool shown = fs->frames_all && p->flags & WS_PKT_RELEASED;
     FOR_SINKS(fs, WS_SINK_PACKET, s)
-        (*s)->ops->packet(*s, f, p);
+        if (!shown || (*s)->needs & WS_SINK_OF_FLOWS)
+            (*s)->ops->packet(*s, f, p);
 }
 
 /* Counts a frame in its flow and shows it to packet sinks. */
@@ -454,7 +456,8 @@ static void other_frame(struct ws_flow_stage *fs, const struct ws_packet *p)
     if (!fs->frames_all || (p->flags & WS_PKT_FILTERED))
         return;
     FOR_SINKS(fs, WS_SINK_PACKET, s)
-        (*s)->ops->packet(*s, NULL, p);
+        if (!((*s)->needs & WS_SINK_OF_FLOWS))
+            (*s)->ops->packet(*s, NULL, p);
 }
 
 void ws_flow_stage_burst(struct ws_flow_stage *fs, const struct ws_packet *const *pkt, unsigned n)

@@ -394,7 +394,7 @@ int ws_post_sink_create(struct ws_sink **s, struct ws_post *p, unsigned worker,
     ps->w = &p->worker[worker];
     ps->detail = p->cfg.report != NULL;
     if (ps->detail) {
-        ps->base.needs |= WS_SINK_OPEN | WS_SINK_PACKET | WS_SINK_SEGMENT;
+        ps->base.needs |= WS_SINK_OPEN | WS_SINK_PACKET | WS_SINK_OF_FLOWS | WS_SINK_SEGMENT;
         ps->base.flow_bytes = 2 * sizeof(struct post_dir);
     }
     ps->w->sink = &ps->base;

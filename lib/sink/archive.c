@@ -431,7 +431,7 @@ int ws_sink_archive_create(struct ws_sink **s, const struct ws_sink_archive_conf
     as->cfg.size_max = WS_MIN(as->cfg.size_max, SIZE_LIMIT);
     as->base = (struct ws_sink){
         .ops = &archive_ops,
-        .needs = WS_SINK_DATA | WS_SINK_PACKET,
+        .needs = WS_SINK_DATA | WS_SINK_PACKET | WS_SINK_OF_FLOWS,
         .flow_bytes = (uint32_t)ws_align_up(sizeof(struct archive_flow), 8),
         .channel = cfg->channel,
     };

@@ -259,7 +259,7 @@ static void set_needs(struct record_sink *rs)
     if (rs->lengths)
         rs->base.needs |= WS_SINK_GAPS;
     if (rs->ip_bytes) {
-        rs->base.needs |= WS_SINK_PACKET;
+        rs->base.needs |= WS_SINK_PACKET | WS_SINK_OF_FLOWS;
         rs->base.flow_bytes = (uint32_t)sizeof(struct record_packets);
     }
     if (rs->order) {

@@ -685,16 +685,16 @@ int ws_sink_stream_create(struct ws_sink **s, const struct ws_sink_stream_config
     ss->base.ops = &stream_ops;
     ss->base.channel = cfg->channel;
     ss->base.needs = WS_SINK_CLOSE;
-    ss->base.needs |= cfg->format == WS_STREAM_PCAP ? WS_SINK_PACKET : WS_SINK_DATA;
+    ss->base.needs |= cfg->format == WS_STREAM_PCAP ? WS_SINK_PACKET | WS_SINK_OF_FLOWS : WS_SINK_DATA;
     if (cfg->arrival)
         ss->base.needs = WS_SINK_SEGMENT | WS_SINK_DATAGRAM | WS_SINK_CLOSE;
     if (cfg->metadata)
         ss->base.needs |= WS_SINK_DATA;
     if ((ss->name.uses & WS_NAME_USES_MAC) && !ss->cfg.key_macs)
-        ss->base.needs |= WS_SINK_PACKET;
+        ss->base.needs |= WS_SINK_PACKET | WS_SINK_OF_FLOWS;
     lay_out(ss);
     if (ss->syn_off)
-        ss->base.needs |= WS_SINK_PACKET;
+        ss->base.needs |= WS_SINK_PACKET | WS_SINK_OF_FLOWS;
     *s = &ss->base;
     return 0;
 }

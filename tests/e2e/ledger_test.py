@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 """The ledger where something has to give: tiny tables, tiny pools. The equations hold, and what we lose is said."""
+import os
+import sys
 import unittest
 
 import e2e
@@ -52,6 +54,26 @@ class Caps(e2e.Case):
                 self.assertEqual(c["frag_held"], 0)
                 self.assertEqual(c["out_packets"], c["rx_packets"], result)
             self.assertGreater(c["undec_fragment"], 0)
+
+    def test_fragments_backwards(self):
+        """Fragments before the one with the ports count in their flow as those behind it: IP bytes, and packets of its capture."""
+        sys.path.insert(0, os.path.join(e2e.ROOT, "tests", "cases"))
+        import build
+        whole = build.ip4(build.udp("10.0.0.1", "10.0.0.2", 1000, 2000, bytes(range(200))), "10.0.0.1", "10.0.0.2", proto=17)
+        parts = [build.Packet(build.eth(x)) for x in build.fragments(whole, 64, 128)]
+        seen = []
+        for n, order in enumerate((parts, parts[::-1])):
+            path = self.path(f"{n}.pcap")
+            with open(path, "wb") as f:
+                f.write(build.pcap([p.stamped(10**18 + i) for i, p in enumerate(order)]))
+            for words in ([], ["--workers", "3"], ["--port", "1000"]):
+                flow, = e2e.flows(path, *words)
+                out = self.path(f"{n}-{len(seen)}")
+                run("streams", path, "--udp", "--format", "pcap", "-o", out, "-q", *words)
+                name, = os.listdir(out)
+                seen.append((flow["orig_pkts"], flow["orig_ip_bytes"], os.path.getsize(os.path.join(out, name))))
+        self.assertEqual(seen[0][:2], (3, len(whole) + 2 * 20))
+        self.assertEqual(len(set(seen)), 1, seen)
 
     def test_hostile(self):
         for attack in ("synflood", "ooo", "tiny", "fragflood", "teardrop", "rst"):

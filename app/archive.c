@@ -285,6 +285,8 @@ int archive_verdict(const struct archive_input *in)
 {
     const char *text;
     int code = 0;
+    for (unsigned i = 0; in->archive && (text = ws_archive_note(in->archive, i)); i++)
+        fprintf(stderr, "wirespool: %s\n", text);
     for (unsigned i = 0; in->archive && (text = ws_archive_fault(in->archive, i)); i++) {
         fprintf(stderr, "wirespool: %s\n", text);
         code = 1;

@@ -40,6 +40,10 @@ WS_CRC32C_TARGET static inline uint32_t ws_crc32c_u64_hw(uint32_t crc, uint64_t 
 /* len bytes, by the better variant; the same as words where len is a multiple of 8. p may have any alignment. */
 uint32_t ws_crc32c(uint32_t crc, const void *p, size_t len);
 
+/* The same of len zero bytes, in a step a bit of len: a CRC is linear, so that with a as the CRC of some bytes from 0 and b that of the same
+ * and n more, ws_crc32c_zeros(crc ^ a, n) ^ b is ws_crc32c(crc, the n bytes). */
+uint32_t ws_crc32c_zeros(uint32_t crc, uint32_t len);
+
 /* Whether this CPU has the instruction: asked once at start by whoever chooses a variant. */
 bool ws_crc32c_has_hw(void);
 

@@ -125,16 +125,20 @@ void ws_archive_head_encode(uint8_t buf[WS_ARCHIVE_HEAD_LEN], const struct ws_ar
     ws_store_le64(buf + 24, h->prev);
 }
 
-/* Of a record whose checksum field counts as zero. */
-static uint32_t checksum(const uint8_t *head, size_t head_len, const void *body, size_t body_len, uint64_t off)
+/* Of a record's offset and first 16 bytes, of which the checksum counts as zero. */
+static uint32_t checksum_begin(const uint8_t *head, uint64_t off)
 {
     uint8_t first[24];
     ws_store_le64(first, off);
     memcpy(first + 8, head, CRC_OFF);
     ws_store_le32(first + 16, 0);
     memcpy(first + 20, head + 12, 4);
-    uint32_t crc = ws_crc32c(~0u, first, sizeof(first));
-    crc = ws_crc32c(crc, head + 16, head_len - 16);
+    return ws_crc32c(~0u, first, sizeof(first));
+}
+
+static uint32_t checksum(const uint8_t *head, size_t head_len, const void *body, size_t body_len, uint64_t off)
+{
+    uint32_t crc = ws_crc32c(checksum_begin(head, off), head + 16, head_len - 16);
     return finished(ws_crc32c(crc, body, body_len));
 }
 
@@ -206,6 +210,33 @@ enum ws_format_status ws_archive_head_decode(const uint8_t *p, size_t len, uint6
         return WS_FORMAT_INCOMPLETE;
     uint32_t crc = checksum(p, WS_ARCHIVE_HEAD_LEN, p + WS_ARCHIVE_HEAD_LEN, h->bytes - WS_ARCHIVE_HEAD_LEN, off);
     return crc == ws_load_le32(p + CRC_OFF) ? WS_FORMAT_COMPLETE : WS_FORMAT_INVALID;
+}
+
+void ws_archive_scan_begin(uint32_t *prefix, const uint8_t *p, size_t len)
+{
+    uint32_t crc = 0;
+    prefix[0] = 0;
+    for (size_t i = 0; i < len / 4; i++)
+        prefix[i + 1] = crc = ws_crc32c(crc, p + 4 * i, 4);
+}
+
+enum ws_format_status ws_archive_scan(const uint32_t *prefix, const uint8_t *p, size_t len, size_t at, uint64_t off,
+                                      struct ws_archive_head *h)
+{
+    const uint8_t *r = p + at;
+    size_t left = len - at;
+    h->bytes = 0;
+    if (left < WS_ARCHIVE_HEAD_LEN)
+        return left >= 2 && ws_load_le16(r) != RECORD_MAGIC ? WS_FORMAT_INVALID : WS_FORMAT_INCOMPLETE;
+    if (WS_LIKELY(ws_load_le16(r) != RECORD_MAGIC) || !ws_archive_head_peek(r, h))
+        return WS_FORMAT_INVALID;
+    if (left < h->bytes)
+        return WS_FORMAT_INCOMPLETE;
+    uint32_t words = (h->bytes - 16) / 4;
+    size_t from = at / 4 + 4;
+    uint32_t crc = ws_crc32c_zeros(checksum_begin(r, off) ^ prefix[from], 4 * words) ^ prefix[from + words];
+    crc = ws_crc32c(crc, r + 16 + 4 * (size_t)words, (h->bytes - 16) % 4);
+    return finished(crc) == ws_load_le32(r + CRC_OFF) ? WS_FORMAT_COMPLETE : WS_FORMAT_INVALID;
 }
 
 /* --- data, gaps --- */

@@ -158,6 +158,13 @@ enum ws_format_status ws_archive_header_decode(const uint8_t *p, size_t len, str
  * INVALID: no record, or one whose checksum is wrong. */
 enum ws_format_status ws_archive_head_decode(const uint8_t *p, size_t len, uint64_t off, struct ws_archive_head *h);
 
+/* For finding records among damaged bytes, where many heads may be false ones that each name a long record. ws_archive_scan_begin() fills
+ * prefix, of len / 4 + 1 words; then ws_archive_scan() is ws_archive_head_decode() of the record at p + at, a multiple of 4, that lies at
+ * off of its segment, at a cost that does not depend on the record's length. */
+void ws_archive_scan_begin(uint32_t *prefix, const uint8_t *p, size_t len);
+enum ws_format_status ws_archive_scan(const uint32_t *prefix, const uint8_t *p, size_t len, size_t at, uint64_t off,
+                                      struct ws_archive_head *h);
+
 /* The head alone, without the checksum: for walking along a flow's chain. */
 bool ws_archive_head_peek(const uint8_t p[WS_ARCHIVE_HEAD_LEN], struct ws_archive_head *h);
 

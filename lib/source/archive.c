@@ -265,10 +265,22 @@ static int by_end(const void *x, const void *y)
     return i < k ? -1 : i > k;
 }
 
+static void note_unfinished(struct ws_archive *a, const struct archive_worker *w, const struct archive_segment *s)
+{
+    size_t open = 0;
+    for (size_t i = w->first_flow; i < a->n; i++)
+        open += a->entry[i].at == UINT64_MAX;
+    if (a->n_note < WS_ARRAY_SIZE(a->note))
+        snprintf(a->note[a->n_note++], sizeof(a->note[0]),
+                 "%s: unfinished (the run goes on, or was killed): reading what is whole; %zu of its worker's flows have no end", s->name,
+                 open);
+}
+
 /* Loads the flows of a worker, whose segments are sorted. */
 static int load_worker(struct ws_archive *a, struct archive_worker *w)
 {
     bool last = false, whole = true;
+    const struct archive_segment *unfinished = NULL;
     int rc = 0;
     w->first_flow = a->n;
     for (unsigned i = 0; i < w->n_segment && whole; i++) {
@@ -280,8 +292,9 @@ static int load_worker(struct ws_archive *a, struct archive_worker *w)
             if (rc == -ENOMEM)
                 return rc;
             whole = false;
-            ws_archive_say(a, "%s: %s: reading what is whole", s->name,
-                           s->part ? "unfinished (the run goes on, or was killed)" : "no valid index");
+            unfinished = s->part && i + 1 == w->n_segment ? s : NULL;
+            if (!unfinished)
+                ws_archive_say(a, "%s: %s: reading what is whole", s->name, s->part ? "never finished" : "no valid index");
         }
     }
     if (whole && !last) {
@@ -305,6 +318,8 @@ static int load_worker(struct ws_archive *a, struct archive_worker *w)
                 return -ENOMEM;
     }
     w->n_flow = a->n - w->first_flow;
+    if (unfinished)
+        note_unfinished(a, w, unfinished);
     for (size_t i = w->first_flow; i < a->n; i++)
         a->entry[i].rec.flow_id[0] = 0;
     return 0;
@@ -538,4 +553,9 @@ struct ws_archive_entry *ws_archive_flow(struct ws_archive *a, size_t i)
 const char *ws_archive_fault(const struct ws_archive *a, unsigned i)
 {
     return i < WS_MIN(a->n_fault, ARCHIVE_FAULTS_MAX + 1) ? a->fault[i] : NULL;
+}
+
+const char *ws_archive_note(const struct ws_archive *a, unsigned i)
+{
+    return i < a->n_note ? a->note[i] : NULL;
 }

@@ -30,6 +30,9 @@ struct ws_archive_entry *ws_archive_flow(struct ws_archive *a, size_t i);
  * it is whole. May grow while events are read. Borrowed. */
 const char *ws_archive_fault(const struct ws_archive *a, unsigned i);
 
+/* What is unfinished, though nothing of it is known to be missing, a line a worker: its run goes on, or was killed. NULL past the last. */
+const char *ws_archive_note(const struct ws_archive *a, unsigned i);
+
 /* --- events --- */
 
 struct ws_archive_event {

@@ -22,9 +22,26 @@ int ws_archive_walk_begin(struct archive_walk *k, struct ws_archive *a, struct a
 void ws_archive_walk_end(struct archive_walk *k)
 {
     free(k->buf);
+    free(k->scan);
     free((void *)(uintptr_t)k->pick);
     k->buf = NULL;
+    k->scan = NULL;
     k->pick = NULL;
+}
+
+/* Fills the buffer with want bytes of s from off, or what there is. */
+static bool fill(struct archive_walk *k, struct archive_segment *s, uint64_t off, uint64_t want)
+{
+    ssize_t n = ws_archive_read(s, k->buf, (size_t)want, off);
+    k->buf_segment = n > 0 ? s : NULL;
+    k->buf_off = off;
+    k->buf_len = n > 0 ? (size_t)n : 0;
+    k->scan_ready = false;
+    if (n < 0)
+        ws_archive_say(k->archive, "%s: offset %" PRIu64 ": %s", s->name, off, strerror((int)-n));
+    if (n < 0 || (uint64_t)n < want)
+        s->end = off + (uint64_t)WS_MAX(n, 0); /* it became shorter, or cannot be read */
+    return n > 0;
 }
 
 /* Decodes what lies at off of s, with as many bytes as it takes. */
@@ -41,15 +58,7 @@ static enum ws_format_status look(struct archive_walk *k, struct archive_segment
         want = WS_MIN(WS_MAX(want, (size_t)h->bytes), k->buf_room);
         if (st != WS_FORMAT_INCOMPLETE || have >= left || (here && off == k->buf_off && have >= want))
             return st;
-        ssize_t n = ws_archive_read(s, k->buf, (size_t)WS_MIN((uint64_t)want, left), off);
-        k->buf_segment = n > 0 ? s : NULL;
-        k->buf_off = off;
-        k->buf_len = n > 0 ? (size_t)n : 0;
-        if (n < 0)
-            ws_archive_say(k->archive, "%s: offset %" PRIu64 ": %s", s->name, off, strerror((int)-n));
-        if (n < 0 || (uint64_t)n < WS_MIN((uint64_t)want, left))
-            s->end = off + (uint64_t)WS_MAX(n, 0); /* it became shorter, or cannot be read */
-        if (n <= 0)
+        if (!fill(k, s, off, WS_MIN((uint64_t)want, left)))
             return WS_FORMAT_INCOMPLETE;
     }
 }
@@ -84,20 +93,49 @@ static const uint8_t *next_pick(struct archive_walk *k, struct ws_archive_head *
     return NULL;
 }
 
+/* Whether a valid record lies at k->off, among bytes that may be made to look like many. */
+static bool found(struct archive_walk *k)
+{
+    struct archive_segment *s = k->segment;
+    struct ws_archive_head h;
+    const uint8_t *p;
+    if (!k->scan && !(k->scan = malloc((k->buf_room / 4 + 1) * sizeof(*k->scan))))
+        return look(k, s, k->off, &h, &p) == WS_FORMAT_COMPLETE;
+    uint64_t need = WS_MIN((uint64_t)WS_ARCHIVE_RECORD_MAX, s->end - k->off);
+    bool here = k->buf_segment == s && k->off >= k->buf_off && k->off + need <= k->buf_off + k->buf_len &&
+                (k->off - k->buf_off) % 4 == 0;
+    if (!here && !fill(k, s, k->off, WS_MIN((uint64_t)k->buf_room, s->end - k->off)))
+        return false;
+    if (!k->scan_ready)
+        ws_archive_scan_begin(k->scan, k->buf, k->buf_len);
+    k->scan_ready = true;
+    return ws_archive_scan(k->scan, k->buf, k->buf_len, (size_t)(k->off - k->buf_off), k->off, &h) == WS_FORMAT_COMPLETE;
+}
+
+/* Room that was taken ahead of records. */
+static bool all_zeros(const struct archive_segment *s, uint64_t from, uint64_t to)
+{
+    uint8_t buf[4096];
+    for (ssize_t n; from < to; from += (uint64_t)n) {
+        n = ws_archive_read(s, buf, (size_t)WS_MIN(to - from, (uint64_t)sizeof(buf)), from);
+        if (n <= 0 || buf[0] || memcmp(buf, buf + 1, (size_t)n - 1) != 0)
+            return false;
+    }
+    return true;
+}
+
 /* From damaged bytes at k->off to the next record, or the segment's end. */
 static void step_over(struct archive_walk *k)
 {
-    const struct archive_segment *s = k->segment;
+    struct archive_segment *s = k->segment;
     uint64_t from = k->off;
-    struct ws_archive_head h;
-    const uint8_t *p;
-    for (k->off += 4; k->off < s->end; k->off += 4)
-        if (look(k, k->segment, k->off, &h, &p) == WS_FORMAT_COMPLETE)
-            break;
+    for (k->off += 4; k->off < s->end && !found(k);)
+        k->off += 4;
     k->off = WS_MIN(k->off, s->end);
-    bool torn = s->part && k->off == s->end; /* how a segment ends whose run was killed */
-    if (k->say && !torn)
-        ws_archive_say(k->archive, "%s: offset %" PRIu64 ": %" PRIu64 " bytes are damaged", s->name, from, k->off - from);
+    bool torn = s->part && k->off == s->end; /* how a segment may end whose run was killed */
+    if (k->say && !(torn && all_zeros(s, from, k->off)))
+        ws_archive_say(k->archive, "%s: offset %" PRIu64 ": %" PRIu64 " bytes are %s", s->name, from, k->off - from,
+                       torn ? "missing their record's end" : "damaged");
 }
 
 const uint8_t *ws_archive_walk_next(struct archive_walk *k, struct ws_archive_head *h)

@@ -34,6 +34,8 @@ struct archive_walk {
     uint64_t buf_off; /* of the segment */
     size_t buf_len, buf_room;
     struct archive_segment *buf_segment;
+    uint32_t *scan;    /* of buf, for finding records among damaged bytes; NULL until then */
+    bool scan_ready;   /* it is that of what buf holds */
 };
 
 /* One worker's log and where reading it stands. */
@@ -70,6 +72,8 @@ struct ws_archive {
     uint64_t passed;
     unsigned n_fault;
     char fault[ARCHIVE_FAULTS_MAX + 1][400]; /* the last one says how many more there were */
+    unsigned n_note;
+    char note[ARCHIVE_WORKERS_MAX][400]; /* one a worker */
 };
 
 WS_PRINTF(2, 3) void ws_archive_say(struct ws_archive *a, const char *format, ...);

@@ -64,6 +64,20 @@ static void look(const uint8_t *p, const struct ws_archive_head *h)
     (void)sum;
 }
 
+/* Looking for records in a window says of each place what decoding there says. */
+static void scan(const uint8_t *p, size_t n)
+{
+    struct ws_archive_head h, scanned;
+    uint32_t *prefix = malloc((n / 4 + 1) * sizeof(*prefix));
+    require(prefix != NULL);
+    ws_archive_scan_begin(prefix, p, n);
+    for (size_t at = 0; at < n; at += 4) {
+        require(ws_archive_head_decode(p + at, n - at, at, &h) == ws_archive_scan(prefix, p, n, at, at, &scanned));
+        require(h.bytes == scanned.bytes);
+    }
+    free(prefix);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     struct ws_archive_header header;
@@ -90,6 +104,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
             at += 4;
         }
     }
+    scan(p, n);
     free(p);
     return 0;
 }

@@ -44,6 +44,43 @@ static void test_crc32c(void **state)
         assert_int_equal(~ws_crc32c(ws_crc32c(~0u, buf, cut), buf + cut, 32 - cut), 0x46dd794eu);
 }
 
+/* The CRC of a piece by those of what is before it and of what is up to its end; and the same for whole records in a window. */
+static void test_scan(void **state)
+{
+    (void)state;
+    static uint8_t buf[1024];
+    static uint32_t prefix[sizeof(buf) / 4 + 1];
+    uint8_t head[WS_ARCHIVE_HELD_LEN];
+    for (unsigned i = 0; i < sizeof(buf); i++)
+        buf[i] = (uint8_t)(i * 7 + (i >> 3));
+    for (uint32_t a = 0; a < 300; a += 7)
+        for (uint32_t n = 0; n < 700; n += 13) {
+            uint32_t upto_a = ws_crc32c(0, buf, a), upto_b = ws_crc32c(0, buf, a + n);
+            assert_int_equal(ws_crc32c_zeros(0x12345678 ^ upto_a, n) ^ upto_b, ws_crc32c(0x12345678, buf + a, n));
+        }
+    for (uint32_t len = 1; len < 200; len++) {
+        struct ws_archive_head h = data_head, scanned, decoded;
+        struct ws_archive_data d = {.off = 5, .ts_ns = 6, .seq = 7};
+        h.bytes = WS_ARCHIVE_DATA_LEN + len;
+        unsigned head_len = ws_archive_data_encode(head, &h, &d);
+        const size_t at = 100;
+        ws_archive_seal(head, head_len, buf + at + head_len, len, PLACE);
+        memcpy(buf + at, head, head_len);
+        ws_archive_scan_begin(prefix, buf, sizeof(buf));
+        for (size_t i = 0; i + 4 < at + head_len + len; i += 4) {
+            enum ws_format_status want = ws_archive_head_decode(buf + i, sizeof(buf) - i, PLACE, &decoded);
+            assert_int_equal(ws_archive_scan(prefix, buf, sizeof(buf), i, PLACE, &scanned), want);
+            assert_int_equal(want == WS_FORMAT_COMPLETE, i == at);
+        }
+        buf[at + head_len + len - 1] ^= 1;
+        ws_archive_scan_begin(prefix, buf, sizeof(buf));
+        assert_int_equal(ws_archive_scan(prefix, buf, sizeof(buf), at, PLACE, &scanned), WS_FORMAT_INVALID);
+        for (size_t cut = at; cut < at + head_len + len; cut++)
+            assert_int_equal(ws_archive_scan(prefix, buf, cut, at, PLACE, &scanned),
+                             ws_archive_head_decode(buf + at, cut - at, PLACE, &decoded));
+    }
+}
+
 static void test_header(void **state)
 {
     (void)state;
@@ -234,7 +271,8 @@ static void test_flows_and_footer(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_crc32c),       cmocka_unit_test(test_header),           cmocka_unit_test(test_data),
+        cmocka_unit_test(test_crc32c),
+        cmocka_unit_test(test_scan),       cmocka_unit_test(test_header),           cmocka_unit_test(test_data),
         cmocka_unit_test(test_one_bit),      cmocka_unit_test(test_open_and_gap),     cmocka_unit_test(test_flows_and_footer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -453,11 +453,17 @@ int run_verdict(struct run *r)
         explain_nothing(r);
     for (unsigned i = 0; i < r->out.n_writer; i++) {
         const char *first = ws_writer_first_error(r->out.writer[i]);
-        if (first && *first) {
-            fprintf(stderr, "wirespool: first write error: %s%s\n", first,
-                    strstr(first, strerror(EEXIST)) ? " (--overwrite replaces what is there)" : "");
+        bool said = false; /* by another writer of the same place */
+        for (unsigned k = 0; k < i && first; k++)
+            said |= strcmp(first, ws_writer_first_error(r->out.writer[k])) == 0;
+        if (first && *first)
             code = WS_MAX(code, 1);
-        }
+        bool exists = first && strstr(first, strerror(EEXIST));
+        if (exists && ws_count_get(&r->sum, WS_C_OUT_EXISTS))
+            continue; /* a line of its own */
+        if (first && *first && !said)
+            fprintf(stderr, "wirespool: first write error: %s%s\n", first,
+                    exists ? " (--overwrite replaces what is there)" : "");
     }
     if (ws_ledger_lost(&r->sum)) {
         say_losses(r);

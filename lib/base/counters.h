@@ -132,6 +132,7 @@
     X(OUT_NAME_FAILED, "out_name_failed", "files", "stream files without a usable name")           \
     X(OUT_SMALL, "out_small", "files", "streams not written, being of --size-min bytes at most")   \
     X(OUT_SMALL_BYTES, "out_small_bytes", "bytes", "stream bytes of those")                        \
+    X(OUT_EXISTS, "out_exists", "files", "stream files not written: such a file exists already (--overwrite replaces it)") \
     X(OUT_REPLACED, "out_replaced", "files", "files that existed and were replaced")               \
     X(OUT_CLOSES_LOST, "out_closes_lost", "files", "stream files whose time was not set: no free block to say that they ended") \
     X(FRONT_REFUSED, "front_refused", "bytes", "before the first byte of a file that had been moved too often already") \

@@ -57,7 +57,7 @@ bool ws_out_may_try(const struct ws_output *o)
 
 void ws_out_lost(struct ws_output *o, uint64_t bytes, uint64_t records)
 {
-    o->lost_since += bytes;
+    atomic_fetch_add_explicit(&o->said->lost, bytes, memory_order_relaxed);
     ws_count(&o->w->counters, WS_C_WRITE_LOST_BYTES, bytes);
     ws_count(&o->w->counters, o->cfg.not_packets ? WS_C_WRITE_LOST_RECORDS : WS_C_WRITE_LOST_PACKETS,
              records);
@@ -82,9 +82,11 @@ void ws_out_suspend(struct ws_output *o, const char *verb, int error)
     o->write_failed |= strcmp(verb, "write") == 0;
     if (again)
         return;
-    o->lost_since = 0;
     mark_bad(o);
     ws_count(&w->counters, WS_C_WRITE_SUSPENDS, 1);
+    if (atomic_fetch_add(&o->said->suspended, 1) > 0)
+        return; /* another writer of the same tree has said it */
+    atomic_store_explicit(&o->said->lost, 0, memory_order_relaxed);
     ws_log(WS_LOG_ERROR, "%s: %s failed: %s; output suspended, retrying every %g s", shown(o), verb,
            strerror(-error), (double)w->cfg.retry_ns / 1e9);
 }
@@ -95,7 +97,7 @@ void ws_out_fail(struct ws_output *o, const char *verb, int error)
     first_error(o->w, shown(o), error);
     o->last_error = error;
     mark_bad(o);
-    if (!o->failed)
+    if (!o->failed && !atomic_exchange(&o->said->failed, true))
         ws_log(WS_LOG_ERROR, "%s: %s failed: %s; output ended", shown(o), verb, strerror(-error));
     o->failed = true;
 }
@@ -108,7 +110,9 @@ void ws_out_ok(struct ws_output *o)
     atomic_store_explicit(&o->suspended, false, memory_order_relaxed);
     atomic_fetch_sub_explicit(&o->w->out_bad, 1, memory_order_relaxed);
     ws_count(&o->w->counters, WS_C_WRITE_RESUMES, 1);
-    ws_log(WS_LOG_WARN, "%s: resumed, %" PRIu64 " bytes lost", shown(o), o->lost_since);
+    if (atomic_fetch_sub(&o->said->suspended, 1) == 1)
+        ws_log(WS_LOG_WARN, "%s: resumed, %" PRIu64 " bytes lost", shown(o),
+               atomic_load_explicit(&o->said->lost, memory_order_relaxed));
 }
 
 void ws_out_file_error(struct ws_output *o, const char *path, const char *verb, int error)
@@ -117,10 +121,23 @@ void ws_out_file_error(struct ws_output *o, const char *path, const char *verb, 
     ws_count(&o->w->counters, WS_C_WRITE_ERRORS, 1);
     snprintf(text, sizeof(text), "%s%s%s", shown(o), path ? "/" : "", path ? path : "");
     first_error(o->w, text, error);
-    if (o->error_lines < WS_ERROR_LINES)
+    unsigned lines = atomic_fetch_add(&o->said->error_lines, 1);
+    if (lines < WS_ERROR_LINES)
         ws_log(WS_LOG_ERROR, "%s: %s failed: %s", text, verb, strerror(-error));
-    else if (o->error_lines == WS_ERROR_LINES)
+    else if (lines == WS_ERROR_LINES)
         ws_log(WS_LOG_ERROR, "%s: more files failed; they are counted only", o->path);
-    if (o->error_lines <= WS_ERROR_LINES)
-        o->error_lines++;
+    else
+        atomic_store(&o->said->error_lines, WS_ERROR_LINES + 1); /* never round to 0 */
+}
+
+void ws_out_file_exists(struct ws_output *o, const char *path)
+{
+    char text[WS_PATH_MAX + 512];
+    ws_count(&o->w->counters, WS_C_WRITE_ERRORS, 1);
+    ws_count(&o->w->counters, WS_C_OUT_EXISTS, 1);
+    snprintf(text, sizeof(text), "%s/%s", shown(o), path);
+    first_error(o->w, text, -EEXIST);
+    if (!atomic_exchange(&o->said->exists, true))
+        ws_log(WS_LOG_ERROR, "%s: exists already: files that exist stay as they are, and what belongs there is not written "
+                             "(--overwrite replaces them)", text);
 }

@@ -155,6 +155,13 @@ struct ws_uring;
 
 /* ---- outputs ---- */
 
+/* What is said of an output once, though several writers may own parts of it: trees of one path. */
+struct ws_out_said {
+    _Atomic unsigned refs, suspended, error_lines;
+    _Atomic bool failed, exists;
+    _Atomic uint64_t lost; /* since the first part was suspended */
+};
+
 struct ws_output {
     struct ws_writer *w;
     struct ws_output_config cfg;
@@ -167,9 +174,8 @@ struct ws_output {
     bool failed; /* for good */
     bool write_failed; /* suspended because a write failed: only a write resumes */
     int64_t retry_at_ns;
-    uint64_t lost_since;
     int last_error; /* of the output's last failure, -errno */
-    unsigned error_lines;
+    struct ws_out_said *said;
     /* TREE */
     int dirfd;
     uint64_t files_live;
@@ -294,6 +300,8 @@ void ws_out_suspend(struct ws_output *o, const char *verb, int error);
 void ws_out_fail(struct ws_output *o, const char *verb, int error);
 /* A write or open succeeded. */
 void ws_out_ok(struct ws_output *o);
+/* A file that exists is left as it is: counted, and said of the first one. */
+void ws_out_file_exists(struct ws_output *o, const char *path);
 /* An error of one file only: counts and says it. path as shown. */
 void ws_out_file_error(struct ws_output *o, const char *path, const char *verb, int error);
 

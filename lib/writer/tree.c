@@ -204,7 +204,12 @@ static bool file_open(struct ws_wfile *f)
         if (ws_error_is_disk(fd)) {
             ws_out_suspend(o, f->created ? "open" : "create", fd);
         } else {
-            file_error(f, f->created ? "open" : "create", fd);
+            if (fd == -EEXIST && !f->created && o->cfg.exists == WS_EXISTS_REFUSE) {
+                f->error = fd;
+                ws_out_file_exists(o, disk_name(f, false));
+            } else {
+                file_error(f, f->created ? "open" : "create", fd);
+            }
             f->dead = true;
         }
         return false;

@@ -106,8 +106,27 @@ static void link_siblings(struct ws_writer_group *g, struct ws_output *o)
     }
 }
 
+/* The words about trees of one path are said once: before the start, all channels of worker 0 know each other. */
+static int join_said(struct ws_writer_group *g, struct ws_output *o)
+{
+    struct ws_channel *first = o->cfg.kind == WS_OUTPUT_TREE ? g->first[0] : NULL, *ch = first;
+    if (first) {
+        do {
+            if (ch->out->cfg.kind == WS_OUTPUT_TREE && strcmp(ch->out->path, o->path) == 0)
+                o->said = ch->out->said;
+            ch = ch->sibling;
+        } while (ch != first && !o->said);
+    }
+    if (!o->said && !(o->said = calloc(1, sizeof(*o->said))))
+        return -ENOMEM;
+    atomic_fetch_add(&o->said->refs, 1);
+    return 0;
+}
+
 static void output_free(struct ws_output *o)
 {
+    if (o->said && atomic_fetch_sub(&o->said->refs, 1) == 1)
+        free(o->said);
     if (o->cfg.kind == WS_OUTPUT_TREE)
         ws_tree_fini(o);
     else
@@ -165,12 +184,13 @@ int ws_writer_add_output(struct ws_writer *w, const struct ws_output_config *cfg
         memset(o->channel, 0, c.channels * sizeof(*o->channel));
     else
         o->cfg.channels = 0;
-    rc = o->path && o->channel ? output_init(o, alloc, alloc_user, err, err_len) : -ENOMEM;
+    struct ws_writer_group *group = w->cfg.group ? w->cfg.group : &w->own_group;
+    rc = o->path && o->channel && join_said(group, o) == 0 ? output_init(o, alloc, alloc_user, err, err_len) : -ENOMEM;
     if (rc) {
         output_free(o);
         return rc;
     }
-    link_siblings(w->cfg.group ? w->cfg.group : &w->own_group, o);
+    link_siblings(group, o);
     w->out[w->out_count++] = o;
     *out = o;
     return 0;

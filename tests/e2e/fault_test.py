@@ -182,6 +182,30 @@ class Fault(e2e.Case):
             self.said(result, out, "write failed", "Input/output error", "suspended")
             self.assertEqual(c["out_stream_bytes"] - c["write_lost_bytes"], 1 << 20)
 
+    def test_streams_of_two_writers(self):
+        """Two writers of one tree: a broken disk is said once."""
+        result, c = self.faulty("bytes=200K,error=EIO", "streams", self.input.name, "-o", self.path("s"), "--writers", "2",
+                                code=e2e.ENVIRONMENT)
+        self.assertEqual(c["write_suspends"], 2)
+        self.assertEqual(result.err.count("output suspended"), 1, result)
+        self.assertEqual(result.err.count("first write error"), 1, result)
+
+    def test_streams_that_exist(self):
+        """Files that exist stay as they are: one line says so, and at the end how many."""
+        out = self.path("s")
+        e2e.run("streams", self.input.name, "-o", out, "-q")
+        gone = sorted(os.listdir(out))[0]
+        os.unlink(os.path.join(out, gone))
+        before = e2e.tree(out)
+        result, c = e2e.counters("streams", self.input.name, "-o", out, "-q", code=e2e.LOST)
+        self.assertEqual(c["out_exists"], len(self.truth) - 1)
+        self.assertEqual(len([x for x in result.err.splitlines() if "exist" in x]), 2, result)
+        self.one_line(result, "exists already", "--overwrite")
+        after = e2e.tree(out)
+        self.assertEqual({x: after[x] for x in before}, before)
+        self.assertEqual(os.path.getsize(os.path.join(out, gone)), len(self.truth[gone]))
+        e2e.run("streams", self.input.name, "-o", out, "-q", "--overwrite")
+
     def test_streams_in_part_files(self):
         """What lost bytes keeps its suffix; what is whole has its name."""
         out = self.path("s")

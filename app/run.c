@@ -392,9 +392,10 @@ static char *queues_json(const struct run *r)
             ws_port_queue_counts(r->port[i], q, &c);
             fprintf(f, "%s{\"device\":%u,\"queue\":%u,\"packets\":%" PRIu64 ",\"missed\":", n ? "," : "", i, q, c.packets);
             if (c.missed == UINT64_MAX)
-                fputs("null}", f);
+                fputs("null", f);
             else
-                fprintf(f, "%" PRIu64 "}", c.missed);
+                fprintf(f, "%" PRIu64, c.missed);
+            fprintf(f, ",\"shed_steer\":%" PRIu64 ",\"shed_other\":%" PRIu64 "}", c.shed_steer, c.shed_other);
         }
     }
     fputs(r->n_port ? "]" : "", f);

@@ -32,7 +32,8 @@ struct ws_receive {
     bool source_ended[WS_RECEIVE_SOURCES_MAX];
     unsigned ended;
     bool done;
-    bool can_wait;             /* of the source of this burst */
+    struct ws_source *source;  /* of this burst, or the last one */
+    bool can_wait;             /* of that */
     bool stable;
     uint8_t owner[OWNERS];     /* worker by owner hash */
     uint64_t ordinal;          /* of the next packet */
@@ -106,11 +107,12 @@ static void count_shed(struct ws_receive *r, const struct ws_packet *p)
                    (p->flags & (WS_PKT_FRAGMENT | WS_PKT_FLOW_KNOWN)) == WS_PKT_FRAGMENT;
     if (p->flags & (WS_PKT_FILTERED | WS_PKT_INCOMPLETE))
         return;
-    ws_count(r->counters,
-             p->flags & WS_PKT_DATAGRAM ? WS_C_SHED_DATAGRAM
-             : no_flow                  ? WS_C_SHED_OTHER
-                                        : WS_C_SHED_STEER,
-             1);
+    if (p->flags & WS_PKT_DATAGRAM) {
+        ws_count(r->counters, WS_C_SHED_DATAGRAM, 1);
+        return;
+    }
+    ws_count(r->counters, no_flow ? WS_C_SHED_OTHER : WS_C_SHED_STEER, 1);
+    *(no_flow ? &r->source->shed_other : &r->source->shed_steer) += 1;
 }
 
 /* Waits for room on a link when the source can wait; sheds the packet otherwise. */
@@ -469,6 +471,7 @@ static unsigned poll_source(struct ws_receive *r, unsigned i)
     }
     if (n <= 0)
         return 0;
+    r->source = s;
     r->can_wait = s->can_wait;
     r->stable = s->stable;
     if (s->stable && r->steering)

@@ -663,7 +663,9 @@ void ws_port_queue_counts(struct ws_port *p, uint16_t queue, struct ws_port_queu
 {
     struct rte_eth_stats st;
     uint64_t sum = 0;
-    *c = (struct ws_port_queue_counts){.packets = p->queue[queue].ordinal, .missed = UINT64_MAX};
+    const struct ws_source *s = ws_port_queue(p, queue);
+    *c = (struct ws_port_queue_counts){
+        .packets = p->queue[queue].ordinal, .missed = UINT64_MAX, .shed_steer = s->shed_steer, .shed_other = s->shed_other};
     if (p->info.missed_unknown || rte_eth_stats_get(p->id, &st) != 0)
         return;
     for (unsigned q = 0; q < WS_MIN(p->info.queues, RTE_ETHDEV_QUEUE_STAT_CNTRS); q++)

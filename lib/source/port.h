@@ -50,6 +50,7 @@ void ws_port_close(struct ws_port *p);
 struct ws_port_queue_counts {
     uint64_t packets; /* handed on */
     uint64_t missed;  /* dropped by the device for want of a free descriptor; UINT64_MAX = the driver does not say */
+    uint64_t shed_steer, shed_other; /* of packets: lost on their way to the worker that owns their flow */
 };
 
 /* After the port was stopped, or from the thread that polls the queue. */

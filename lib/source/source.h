@@ -40,6 +40,7 @@ struct ws_source {
     bool stable;       /* bytes stay valid until release(): may be steered without a copy */
     bool damaged;      /* the input was cut or invalid: exit code 1; message was logged */
     uint64_t chunk_seq; /* stable sources: sequence number of the chunk that the last burst lies in (a burst never spans chunks) */
+    uint64_t shed_steer, shed_other; /* packets of it that were lost on their way to their owner (WS_C_SHED_STEER, _OTHER). Kept by the polling thread */
     uint64_t packets_about; /* no more packets with an IP header than about this will come; 0 = unknown */
     uint64_t bytes_total, bytes_done; /* for progress; total 0 = unknown. Written by the polling thread only (relaxed __atomic) */
 };

@@ -145,6 +145,10 @@ def one_run(directory, number, rate, shape):
             got = len(disk[q]) + w.get("shed_block_packets", 0) + lost_before_output(w)
             assert w["rx_packets"] == c["packets"] == got, (q, w, len(disk[q]), str(result))
             assert r["offered"] == len(disk[q]) + r["rejected"] + w.get("shed_block_packets", 0) + lost_before_output(w)
+        elif not total["shed_block_packets"] + total["shed_flow"]:  # behind the rings packets are of workers, no more of queues
+            assert len(disk[q]) == c["packets"] - c["shed_steer"] - c["shed_other"], (q, c, str(result))
+    for cause in ("shed_steer", "shed_other"):
+        assert sum(c[cause] for c in stats["queues"]) == total[cause], result
     on_disk = sum(len(d) for d in disk)
     assert total["out_packets"] == on_disk
     assert sum(q["offered"] for q in report["queues"]) == (on_disk + total["port_missed"] + total["shed_block_packets"] +

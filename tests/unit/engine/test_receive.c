@@ -128,6 +128,8 @@ static void shed_once(void **state)
     assert_int_equal(count(&r, WS_C_SHED_STEER) + flow_frames, 10);
     assert_int_equal(count(&r, WS_C_FRAG_HELD) + count(&r, WS_C_UNDEC_FRAGMENT), 10);
     assert_int_equal(count(&r, WS_C_SHED_STEER) + count(&r, WS_C_SHED_OTHER), 30 - SLOTS);
+    assert_int_equal(r.device.source.shed_steer, count(&r, WS_C_SHED_STEER));
+    assert_int_equal(r.device.source.shed_other, count(&r, WS_C_SHED_OTHER));
     end(&r);
 }
 

@@ -151,7 +151,7 @@ class Archive(e2e.Case):
         found = records(raw)
         whole, ends = content(self.path("whole")), [at for at, _, _ in found] + [found[-1][0] + found[-1][2], len(raw)]
         os.unlink(path)
-        places = ends[::len(ends) // 6] + [ends[k] + 7 for k in range(3, len(ends) - 1, len(ends) // 6)] + [HEADER, HEADER + 1, 3, len(raw) - 1]
+        places = ends[::len(ends) // 4] + [ends[k] + 7 for k in range(3, len(ends) - 1, len(ends) // 4)] + [HEADER, HEADER + 1, 3, len(raw) - 1]
         had = -1
         for at in sorted(set(places)):
             with self.subTest(at=at):

@@ -640,6 +640,30 @@ static void test_bad_config(void **state)
     bed_fini(&b);
 }
 
+/* Live with few blocks: they come back though none is old, or data would wait for the clock. */
+static void test_few_blocks(void **state)
+{
+    static uint8_t buf[30000];
+    (void)state;
+    for (unsigned blocks = 2; blocks <= 8; blocks++) {
+        struct bed b;
+        start(&b, (struct ws_writer_config){0},
+              (struct ws_output_config){.blocks = blocks, .block_bytes = 65536, .flush_ns = INT64_C(3600) * 1000000000});
+        struct ws_channel *ch = ws_output_channel(b.out, 0);
+        uint64_t id = ws_channel_file_open(ch, "f", 0), off = 0;
+        for (unsigned i = 0; i < 200; i++) {
+            for (unsigned polls = 0; put(ch, id, off, buf, sizeof(buf)) != 0; polls++) {
+                assert_true(polls < 100);
+                ws_writer_poll(b.w);
+            }
+            off += sizeof(buf);
+        }
+        finish(&b, ch);
+        assert_int_equal(bed_count(&b, WS_C_WRITE_BYTES), off);
+        bed_fini(&b);
+    }
+}
+
 static int use_uring(void **state)
 {
     (void)state;
@@ -657,7 +681,7 @@ int main(void)
         cmocka_unit_test(test_lru),           cmocka_unit_test(test_exists), cmocka_unit_test(test_exists_counters),
         cmocka_unit_test(test_discard), cmocka_unit_test(test_hostile_names), cmocka_unit_test(test_unknown_id),
         cmocka_unit_test(test_no_wait),       cmocka_unit_test(test_joined),
-        cmocka_unit_test(test_bad_config),
+        cmocka_unit_test(test_few_blocks),    cmocka_unit_test(test_bad_config),
     };
     const struct CMUnitTest uring[] = {
         cmocka_unit_test(test_small_files), cmocka_unit_test(test_offsets_and_size),

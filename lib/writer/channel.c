@@ -6,8 +6,8 @@
  * idle):
  *
  * 1. A worker waits in a channel only while all blocks of the channel are at the writer.
- * 2. TREE: the writer flushes the oldest blocks as soon as it holds more than half of a channel's
- * quota, and writing needs no worker; a suspended output drops. So a block comes back.
+ * 2. TREE: the writer flushes the oldest blocks as soon as it holds half of those of a channel's
+ * quota that data may take, and writing needs no worker; a suspended output drops. So a block comes back.
  * 3. MERGED: a block comes back when its records were merged. The merge takes the least order p
  * that is queued; it stops only at a channel with nothing queued whose bound is below p. Let p be
  * queued by worker A, and B be the worker of that channel. B is not waiting in this very channel

@@ -322,6 +322,39 @@ static enum ws_http_framing framing_of(const struct direction *d, const char *me
     return d->head.framing == WS_HTTP_FRAMING_NONE ? WS_HTTP_FRAMING_CLOSE : d->head.framing;
 }
 
+/* Whether what stands next begins like a response: 1, 0, or -errno. */
+static int response_follows(struct direction *d)
+{
+    static const char form[] = "HTTP/1.d ddd";
+    enum { FORM = sizeof(form) - 1 };
+    uint8_t start[FORM];
+    size_t have = 0, skipped = 0;
+
+    while (have < FORM) {
+        const uint8_t *data = NULL;
+        uint64_t len = 0;
+        int next = ws_http_reader_peek(&d->reader, &data, &len);
+
+        if (next < 0)
+            return next;
+        if (next != WS_HTTP_NEXT_DATA)
+            break;
+        len = WS_MIN(len, (uint64_t)(FORM - have));
+        memcpy(start + have, data, (size_t)len);
+        have += (size_t)len;
+        if (have == FORM)
+            break;
+        ws_http_reader_skip(&d->reader, len);
+        skipped += (size_t)len;
+    }
+    if (skipped)
+        ws_http_reader_back(&d->reader, skipped);
+    for (size_t i = 0; i < have; i++)
+        if (form[i] == 'd' ? start[i] < '0' || start[i] > '9' : start[i] != (uint8_t)form[i])
+            return 0;
+    return have == FORM;
+}
+
 /* A message whose head is in d: calls out, and goes to its end. */
 static int take_message(struct direction *d, uint64_t head_offset, const char *method)
 {
@@ -330,8 +363,14 @@ static int take_message(struct direction *d, uint64_t head_offset, const char *m
     struct ws_http_message *m = &d->message;
     bool wanted = !d->request || run->http->options.requests;
     enum ws_http_framing framing = framing_of(d, method);
-    int r;
+    int r = 0;
 
+    /* Of whom nobody knows what was asked, and behind whose head the next answer stands: it was asked by HEAD. */
+    if (!d->request && !*method && (framing == WS_HTTP_FRAMING_CLOSE || framing == WS_HTTP_FRAMING_LENGTH) &&
+        (r = response_follows(d)) > 0)
+        framing = WS_HTTP_FRAMING_NONE;
+    if (r < 0)
+        return r;
     *m = (struct ws_http_message){
         .side = d->reader.side,
         .request = d->request,

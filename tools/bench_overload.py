@@ -11,7 +11,7 @@ for itself, generator and writer share another one. Each run, medians of N (5), 
   records   of flows in --flows
   heads     of streams whose first 16 KiB are on disk whole, byte for byte
   shed      bytes left out or refused by the counters = bytes that are missing in the files (checked; gaps told with --shed-keep, holes without)
-Exit code 0: the ledger and the files agree."""
+Exit code 0: the ledger and the files agree. device_drops above 0: the machine was too busy for the generator's pace, and the run says little."""
 import argparse
 import json
 import os
@@ -38,7 +38,7 @@ def check_stream(path, first, number, told):
     with open(path, "rb") as f:
         got = f.read()
     head = got[:HEAD] == want[:HEAD]
-    for off, length in told:
+    for off, length, _ in told:
         want[off:off + length] = bytes(length)
     if want == got:
         return 0, head
@@ -77,7 +77,7 @@ def one(a, keep, directory):
     for name in names:
         if name.endswith(".gaps"):
             with open(os.path.join(streams, name), encoding="ascii") as f:
-                told[name[:-5]] = [(g["offset"], g["length"]) for g in map(json.loads, f)]
+                told[name[:-5]] = [(g["offset"], g["length"], g["cause"]) for g in map(json.loads, f)]
     heads = silent = 0
     for name in names:
         if name.endswith(".gaps") or not name.startswith("010."):
@@ -87,11 +87,13 @@ def one(a, keep, directory):
         wrong, head = check_stream(os.path.join(streams, name), first, number, told.get(name, []))
         heads += head
         silent += wrong
-    gaps = sum(n for g in told.values() for _, n in g)
+    gaps = sum(n for g in told.values() for _, n, cause in g if cause == "shed")
     offered = a.flows * a.bytes
     shed = c["shed_bulk_bytes"] + c["shed_block_bytes"]
-    exact = (found["balanced"] and c["payload_delivered"] == offered == c["out_stream_bytes"] + shed and c["port_missed"] == 0
-             and gaps == c["shed_bulk_bytes"] and silent <= c["shed_block_bytes"])
+    exact = found["balanced"]
+    if not c["port_missed"]:  # else gaps of other causes, and lines about them that found no block
+        exact = (exact and c["payload_delivered"] == offered == c["out_stream_bytes"] + shed and gaps == c["shed_bulk_bytes"]
+                 and silent <= c["shed_block_bytes"])
     return {"gbit_s": statistics.median(x["bits_per_s"] for x in middle) / 1e9, "disk_mb_s": statistics.median(x["disk_bytes_per_s"] for x in middle) / 1e6,
             "busy": 100 * statistics.median(busy), "busy_most": 100 * max(busy), "records": 100 * len(seen) / a.flows,
             "heads": 100 * heads / a.flows, "shed": 100 * shed / offered, "in_gaps": gaps, "no_block": c["shed_block_bytes"],

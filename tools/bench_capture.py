@@ -3,6 +3,7 @@
 """Measures capture to disk: one worker, one writer, packets of a device that never ends (net_pcap with infinite_rx).
 
 usage: tools/bench_capture.py [--json] [--runs N] [--build DIR] [--dir DIR] [--seconds S] [--sizes 60,mix,1514] [--formats pcap,pcapng]
+                              [--source file|ring] [--rotate WORDS]
 
 DIR lies on the disk to measure (default: the working directory; it holds a file of some GB at a time). In turns, medians of N runs (5):
   fio       sequential writes past the page cache, 4 MiB, 8 in flight, space reserved ahead: what the disk takes
@@ -12,12 +13,15 @@ DIR lies on the disk to measure (default: the working directory; it holds a file
 The figure is ours against the smaller of fio and path, in bytes of the file; `shed` is what the device gave beyond that. Busy is the writer
 thread with the kernel's threads that write for it. 60 is the shortest Ethernet frame without its check sum (64 B on the wire); mix is
 7 x 60, 4 x 590, 1 x 1514.
---stall instead: 10 Gbit/s of 1,514 B, a disk that stalls for 2 s (injected), with 2,560 blocks of 1 MiB, and with 1,024."""
+--source ring: from DPDK's net_ring, filled by the thread that polls it, instead of net_pcap's infinite_rx. --rotate "--rotate-size 256M": into shards.
+--stall instead: 10 Gbit/s of 1,514 B, a disk that stalls for 2 s (injected), with 2,560 blocks of 1 MiB, and with 1,024; each run a line,
+exact: offered = in the file + shed + lost. Hugepages make it what it would be on a server: 2,800 MiB."""
 import argparse
 import json
 import os
 import random
 import re
+import shutil
 import statistics
 import struct
 import subprocess
@@ -57,7 +61,10 @@ def busy(pid, seen):
 def capture(a, pcap, out, *words, fault=None):
     """One run: its counters, seconds, and the writer's share of a CPU."""
     stats = out + ".json"
-    command = [a.program, "capture", "--dev", f"net_pcap0,rx_pcap={pcap},infinite_rx=1", "--duration", f"{a.seconds}s",
+    source_words = [a.program, "capture", "--dev", f"net_pcap0,rx_pcap={pcap},infinite_rx=1"]
+    if a.source == "ring":
+        source_words = [a.ring_program, ",".join(map(str, SIZES[a.size])), "capture", "--dev", "net_ring_lab"]
+    command = [*source_words, "--duration", f"{a.seconds}s",
                "--overwrite", "--stats-json", stats, *words]
     env = dict(os.environ, **({"WS_FAULT": fault} if fault else {}))
     with subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as p:
@@ -88,7 +95,8 @@ def fio(a, out):
 
 def measure(a, directory):
     rows = {}
-    for size in a.sizes.split(","):
+    for a.size in a.sizes.split(","):
+        size = a.size
         pcap = source(os.path.join(directory, "source.pcap"), SIZES[size])
         for turn in range(a.runs + 1):
             disk = fio(a, os.path.join(directory, "fio"))
@@ -99,16 +107,21 @@ def measure(a, directory):
                 c, seconds, _ = capture(a, pcap, out, "--pcap", out, fault="discard=1")
                 path = c["write_bytes"] / seconds / 1e6
                 os.unlink(out)
-                c, seconds, writer = capture(a, pcap, out, "--pcap", out)
-                if os.path.getsize(out) != c["write_bytes"]:
-                    sys.exit(f"bench_capture: {out}: {os.path.getsize(out)} bytes, {c['write_bytes']} were written")
-                os.unlink(out)
+                shards = os.path.join(directory, "shards")
+                os.mkdir(shards)
+                made = os.path.join(shards, "x." + form)
+                c, seconds, writer = capture(a, pcap, out, "--pcap", made, *a.rotate.split())
+                files = [os.path.join(shards, name) for name in os.listdir(shards)]
+                there = sum(map(os.path.getsize, files))
+                if there != c["write_bytes"]:
+                    sys.exit(f"bench_capture: {there} bytes in {len(files)} files, {c['write_bytes']} were written")
+                shutil.rmtree(shards)
                 ours = c["write_bytes"] / seconds / 1e6
                 if turn:  # the first touch of memory is slow: the first turn does not count
                     rows.setdefault((size, form), []).append({
                         "fio_mb_s": disk, "receive_mpps": receive, "path_mb_s": path, "ours_mb_s": ours,
                         "ours_mpps": (c["out_packets"] - c["write_lost_packets"]) / seconds / 1e6,
-                        "ratio": ours / min(disk, path), "writer_busy": writer,
+                        "ratio": ours / min(disk, path), "writer_busy": writer, "files": len(files),
                         "shed": 100 * c["shed_block_packets"] / c["rx_packets"], "direct": 100 * c["write_direct_bytes"] / c["write_bytes"]})
     return [{"size": size, "format": form, **{k: statistics.median(x[k] for x in found) for k in found[0]}}
             for (size, form), found in rows.items()]
@@ -117,7 +130,8 @@ def measure(a, directory):
 def stall(a, directory):
     pcap = source(os.path.join(directory, "source.pcap"), SIZES["1514"])
     rows = []
-    for blocks in 2560, 1024:
+    a.seconds = max(a.seconds, 4)  # traffic before, during and after the stall
+    for blocks in [2560, 1024] * a.runs:
         out = os.path.join(directory, "x.pcap")
         c, seconds, _ = capture(a, pcap, out, "--pcap", out, "--rate", "1250000000", "--blocks", str(blocks),
                                 fault="stall_at=1G,stall=2s")
@@ -128,10 +142,16 @@ def stall(a, directory):
         size = os.path.getsize(out)
         os.unlink(out)
         os.unlink(out + ".json")
-        rows.append({"blocks": blocks, "seconds": seconds, "gbit_s": c["rx_bytes"] * 8 / seconds / 1e9, "offered": c["rx_packets"],
+        rows.append({"blocks": blocks, "seconds": seconds, "gbit_s": c["rx_bytes"] * 8 / a.seconds / 1e9, "offered": c["rx_packets"],
                      "in_file": read, "file_bytes": size, "shed": c["shed_block_packets"], "lost": c["write_lost_packets"],
                      "exact": c["rx_packets"] == read + c["shed_block_packets"] + c["write_lost_packets"]})
+        if not a.json:
+            show(rows.pop())
     return rows
+
+
+def show(row):
+    print("  ".join(f"{k} {v:.2f}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items()), flush=True)
 
 
 def main():
@@ -143,16 +163,20 @@ def main():
     parser.add_argument("--seconds", type=float, default=2)
     parser.add_argument("--sizes", default="60,mix,1514")
     parser.add_argument("--formats", default="pcap,pcapng")
+    parser.add_argument("--source", choices=["file", "ring"], default="file")
+    parser.add_argument("--rotate", default="", help="words of a rotation, as '--rotate-size 256M': shards instead of one file")
     parser.add_argument("--stall", action="store_true")
     a = parser.parse_args()
     a.program = os.path.join(a.build, "app", "wirespool")
+    a.ring_program = os.path.join(a.build, "tests", "bench", "ws-bench-capture-ring")
+    a.size = "1514"
     with tempfile.TemporaryDirectory(prefix="ws-bench-", dir=a.dir) as directory:
         rows = stall(a, directory) if a.stall else measure(a, directory)
     if a.json:
         print(json.dumps(rows))
         return
     for r in rows:
-        print("  ".join(f"{k} {v:.2f}" if isinstance(v, float) else f"{k} {v}" for k, v in r.items()))
+        show(r)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ enum ws_gap_cause {
     WS_GAP_FRAGMENT,   /* a fragment of its datagram is missing */
     WS_GAP_EVICTED,    /* the flow was evicted before */
     WS_GAP_FILTERED,   /* rejected by the filter expression */
-    WS_GAP_SHED,       /* captured, but left out by an output that was overloaded (sink/stream.c) */
+    WS_GAP_SHED,       /* captured, but left out by an output that was overloaded (sink/overload.h) */
     WS_GAP_CAUSES
 };
 

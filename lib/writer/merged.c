@@ -575,8 +575,9 @@ void ws_merged_abort(struct ws_output *o)
         for (struct ws_op *op; (op = head(&o->channel[c])) != NULL;
              o->channel[c].merge_block->cursor++)
             ws_out_lost(o, op->len, op->aux);
-    if (o->direct)
-        (void)ws_direct_close(o->direct, o->fd); /* as far as it goes: what stays is a prefix */
+    int rc = o->direct ? ws_direct_close(o->direct, o->fd) : 0;
+    if (rc)
+        lose_end(o, rc);
     if (o->close_fd)
         close(o->fd);
     o->close_fd = false;

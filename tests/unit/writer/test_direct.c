@@ -312,6 +312,48 @@ static void test_end_that_does_not_fit(void **state)
     }
 }
 
+/* The same when a run is aborted: the file ends between records, and all that is not in it was counted. */
+static void test_abort_at_an_end_that_does_not_fit(void **state)
+{
+    struct bed b;
+    enum { N = 2000 };
+    struct rlimit old, limit;
+    uint8_t rec[REC] = {0};
+    (void)state;
+    begin(&b, (struct ws_writer_config){.backend = WS_BACKEND_PLAIN});
+    bed_add(&b, (struct ws_output_config){.kind = WS_OUTPUT_MERGED,
+                                          .path = bed_path(&b, "m"),
+                                          .direct = true,
+                                          .channels = 1,
+                                          .may_wait = true,
+                                          .flush_ns = 4});
+    struct ws_channel *ch = ws_output_channel(b.out, 0);
+    for (unsigned i = 0; i < N; i++)
+        assert_int_equal(put_record(ch, i, rec, REC), 0);
+    ws_channel_tick(ch, N, 0, true);
+    getrlimit(RLIMIT_FSIZE, &old);
+    limit = old;
+    limit.rlim_cur = (rlim_t)N * REC / WS_DIRECT_ALIGN * WS_DIRECT_ALIGN;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    for (unsigned polls = 0; polls < 1000 && bed_count(&b, WS_C_WRITE_BYTES) == 0; polls++)
+        ws_writer_poll(b.w);
+    assert_int_equal(bed_count(&b, WS_C_WRITE_BYTES), N * REC); /* the last page's in memory */
+    assert_true(bed_count(&b, WS_C_WRITE_DIRECT) > 0);
+    ws_writer_abort(b.w);
+    ws_writer_poll(b.w);
+    assert_true(ws_writer_done(b.w));
+    setrlimit(RLIMIT_FSIZE, &old);
+    size_t len = 0;
+    uint8_t *p = bed_read(bed_path(&b, "m"), &len);
+    free(p);
+    assert_int_equal(len % REC, 0);
+    assert_int_equal(len, bed_count(&b, WS_C_WRITE_BYTES));
+    assert_int_equal(len / REC + bed_count(&b, WS_C_WRITE_LOST_PACKETS), N);
+    assert_int_equal(len + bed_count(&b, WS_C_WRITE_LOST_BYTES), (size_t)N * REC);
+    bed_fini(&b);
+}
+
 /* In memory there is no direct write, and nothing is said about it. */
 static void test_not_possible(void **state)
 {
@@ -339,7 +381,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_merged),  cmocka_unit_test(test_tree),         cmocka_unit_test(test_faults),
         cmocka_unit_test(test_tree_faults), cmocka_unit_test(test_refused), cmocka_unit_test(test_not_possible),
-        cmocka_unit_test(test_end_that_does_not_fit),
+        cmocka_unit_test(test_end_that_does_not_fit), cmocka_unit_test(test_abort_at_an_end_that_does_not_fit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

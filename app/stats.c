@@ -121,10 +121,11 @@ int interval_stats_create(struct interval_stats **out, const struct run *r, FILE
     return 0;
 }
 
-/* What a counter grew by in the interval. */
+/* What a counter grew by in the interval. Bytes written are taken back when the end of a file is lost: that is no growth. */
 static uint64_t grew(const struct interval_stats *s, enum ws_counter c)
 {
-    return ws_count_get(&s->now.count, c) - ws_count_get(&s->before.count, c);
+    uint64_t now = ws_count_get(&s->now.count, c), before = ws_count_get(&s->before.count, c);
+    return now > before ? now - before : 0;
 }
 
 /* Seconds until output i drops, of which the fullest channel is the measure. Who may wait drops nothing. */

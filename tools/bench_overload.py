@@ -11,7 +11,7 @@ for itself, generator and writer share another one. Each run, medians of N (5), 
   records   of flows in --flows
   heads     of streams whose first 16 KiB are on disk whole, byte for byte
   shed      bytes left out or refused by the counters = bytes that are missing in the files (checked; gaps told with --shed-keep, holes without)
-Exit code 0: the ledger and the files agree. device_drops above 0: the machine was too busy for the generator's pace, and the run says little."""
+Exit code 0: the ledger and the files agree. device_drops above 0: the machine was too busy for the generator's pace: the run says little, and only the ledger was checked."""
 import argparse
 import json
 import os
@@ -78,7 +78,7 @@ def one(a, keep, directory):
         if name.endswith(".gaps"):
             with open(os.path.join(streams, name), encoding="ascii") as f:
                 told[name[:-5]] = [(g["offset"], g["length"], g["cause"]) for g in map(json.loads, f)]
-    heads = silent = 0
+    heads = silent = present = 0
     for name in names:
         if name.endswith(".gaps") or not name.startswith("010."):
             continue
@@ -87,13 +87,15 @@ def one(a, keep, directory):
         wrong, head = check_stream(os.path.join(streams, name), first, number, told.get(name, []))
         heads += head
         silent += wrong
+        present += 1
+    silent += (a.flows - present) * a.bytes  # a file that is not there lacks them all
     gaps = sum(n for g in told.values() for _, n, cause in g if cause == "shed")
     offered = a.flows * a.bytes
     shed = c["shed_bulk_bytes"] + c["shed_block_bytes"]
-    exact = found["balanced"]
+    exact = found["balanced"] and c["payload_delivered"] == c["out_stream_bytes"] + shed and c["write_lost_bytes"] == 0
     if not c["port_missed"]:  # else gaps of other causes, and lines about them that found no block
-        exact = (exact and c["payload_delivered"] == offered == c["out_stream_bytes"] + shed and gaps == c["shed_bulk_bytes"]
-                 and silent <= c["shed_block_bytes"])
+        exact = (exact and c["payload_delivered"] == offered and gaps == c["shed_bulk_bytes"]
+                 and 0.98 * c["shed_block_bytes"] <= silent <= c["shed_block_bytes"])  # a lost zero is not seen
     return {"gbit_s": statistics.median(x["bits_per_s"] for x in middle) / 1e9, "disk_mb_s": statistics.median(x["disk_bytes_per_s"] for x in middle) / 1e6,
             "busy": 100 * statistics.median(busy), "busy_most": 100 * max(busy), "records": 100 * len(seen) / a.flows,
             "heads": 100 * heads / a.flows, "shed": 100 * shed / offered, "in_gaps": gaps, "no_block": c["shed_block_bytes"],

@@ -251,8 +251,10 @@ static int run_apart(struct run *r, struct together *sum)
     r->workers = 1;
     for (r->queue = 0; r->queue < r->queues; r->queue++) {
         const pid_t child = fork();
-        if (child < 0)
+        if (child < 0) {
+            atomic_store(&r->together->failed, true); /* those that run do not wait for the others */
             return 3;
+        }
         if (child == 0)
             _exit(run_here(r, &r->together->from[r->queue], &r->together->to[r->queue]));
     }

@@ -27,6 +27,9 @@
 #include <string.h>
 #include <time.h>
 
+/* Room in a block that is asked for ahead, at most: a packet's payload. */
+enum { PREFETCH_BYTES = 2048 };
+
 int ws_channel_init(struct ws_channel *ch, struct ws_output *out, void *mem)
 {
     size_t ring_bytes = ws_ring_bytes(out->cfg.blocks, sizeof(uint32_t));
@@ -271,6 +274,15 @@ static void copy(struct ws_channel *ch, const void *data, size_t len)
     ch->pos += (uint32_t)len;
 }
 
+/* Asks for the lines that the next piece will be written to, when it is as long as the one before: a block comes back
+ * cold from its writer, and stores that wait for their lines hold up everything behind them. */
+static void prefetch_room(const struct ws_channel *ch, size_t len)
+{
+    const uint8_t *at = (const uint8_t *)ch->cur + ch->pos;
+    for (size_t i = 0; i < len && i < PREFETCH_BYTES; i += WS_CACHE_LINE)
+        __builtin_prefetch(at + i, 1, 3);
+}
+
 static size_t pieces_len(const struct ws_bytes *piece, unsigned n)
 {
     size_t len = 0;
@@ -356,6 +368,7 @@ int ws_channel_file_write(struct ws_channel *ch, uint64_t id, uint64_t off,
     struct ws_op *op = extent(ch, id, off);
     copy_pieces(ch, piece, n);
     op->len += (uint32_t)len;
+    prefetch_room(ch, len);
     return 0;
 }
 

@@ -87,7 +87,7 @@ def capture(a, pcap, out, *words, fault=None):
 
 def fio(a, out):
     done = subprocess.run(["fio", "--name=x", f"--filename={out}", "--rw=write", "--bs=4m", "--iodepth=8", "--ioengine=io_uring",
-                           "--direct=1", "--size=16g", f"--runtime={a.seconds}", "--fallocate=keep", "--output-format=json"],
+                           "--direct=1", "--size=16g", f"--runtime={int(1000 * a.seconds)}ms", "--fallocate=keep", "--output-format=json"],
                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True).stdout
     os.unlink(out)
     return json.loads(done[done.index(b"{"):])["jobs"][0]["write"]["bw_bytes"] / 1e6

@@ -389,6 +389,8 @@ static void on_gap(struct ws_sink *s, struct ws_flow *flow, unsigned dir, uint64
         return;
     tell_bulk(ss, flow, dir); /* which lies before */
     off += d->base;
+    if (ss->cfg.udp_header && ss->cfg.format == WS_STREAM_RAW && has_udp_header(flow))
+        off = d->data_bytes + d->gap_bytes + f->shed; /* as in on_data() */
     d->gaps++;
     d->gap_bytes += len;
     bool listed = ss->gaps_off && (ss->cfg.gaps_listed || !f->id) &&

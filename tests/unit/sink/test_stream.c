@@ -595,6 +595,27 @@ static void udp_headers(void **state)
     }
 }
 
+/* A gap between such datagrams: its line says where the file has it. */
+static void udp_headers_gap(void **state)
+{
+    static const char side[] = "{\"offset\":11,\"length\":4,\"cause\":\"shed\"}\n";
+    struct rig r;
+    struct rig_flow f;
+    const struct ws_tcp_meta m = {.ts_ns = 5};
+    (void)state;
+    begin(&r, (struct ws_sink_stream_config){.format = WS_STREAM_RAW, .udp_header = true, .gaps_file = true}, 0, true);
+    rig_flow_init(&f, 0);
+    f.flow.key.proto = 17;
+    r.sink->ops->data(r.sink, &f.flow, 0, 0, (const uint8_t *)"12345678abc" + 8, 3, &m);
+    rig_gap(&r, &f, 0, 3, 4, WS_GAP_SHED);
+    r.sink->ops->data(r.sink, &f.flow, 0, 7, (const uint8_t *)"hgfedcbaxyz" + 8, 3, &m);
+    rig_close(&r, &f);
+    rig_finish(&r);
+    bed_expect(in_out(&r, A), "12345678abc\0\0\0\0hgfedcbaxyz", 26);
+    bed_expect(in_out(&r, A ".gaps"), side, sizeof(side) - 1);
+    rig_fini(&r);
+}
+
 /* UDP-Lite whose ports were not read: its header is part of the payload already. */
 static void udp_lite_without_ports(void **state)
 {
@@ -771,7 +792,7 @@ int main(void)
         cmocka_unit_test(bad_template),
         cmocka_unit_test(later_connections),
         cmocka_unit_test(small_streams),
-        cmocka_unit_test(udp_headers),
+        cmocka_unit_test(udp_headers), cmocka_unit_test(udp_headers_gap),
         cmocka_unit_test(udp_lite_without_ports),
         cmocka_unit_test(plain),
         cmocka_unit_test(metadata),

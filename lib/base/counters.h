@@ -95,6 +95,7 @@
     X(GAP_BYTES, "gap_bytes", "bytes", "bytes in declared holes")                                  \
     X(TCP_OVERLAP_DIFF, "tcp_overlap_diff", "segments", "overlaps whose bytes differed")           \
     X(FIN_IGNORED, "fin_ignored", "segments", "FINs that the peer's ACKs contradict")              \
+    X(TCP_POOL_FULL, "tcp_pool_full", "times", "a TCP connection gave up its holes or a second handshake: too many had some") \
     X(UDP_BYTES, "udp_bytes", "bytes", "captured payload bytes of UDP and other protocols")        \
     /* finished stream files (lib/post) */                                                         \
     X(POST_FLOWS, "post_flows", "flows", "finished flows worked on")                              \

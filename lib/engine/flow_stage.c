@@ -6,6 +6,7 @@
 
 #include "engine/stage.h"
 #include "packet/decode.h"
+#include "tcp/brief.h"
 
 /* Entries of the flow table that expiry looks at after each burst: at 1 Mpps and bursts of 32 the
  * cursor passes 1M flows in 1 s, far below the shortest idle timeout. At 10 Mpps and bursts of 64 it looks at 5M a second:
@@ -23,6 +24,8 @@ struct ws_flow_stage {
     struct ws_flow_table *table;
     struct ws_tcp *tcp;       /* for flows that an output selected */
     struct ws_tcp *tcp_state; /* for the others: connection state only */
+    struct ws_tcp_pool *pool; /* of connections that take more than their flows have room for */
+    struct ws_tcp_whole closing;
     struct ws_counters *counters;
     const struct ws_select *select;
     struct ws_flow_ids *ids;
@@ -30,8 +33,8 @@ struct ws_flow_stage {
     unsigned n_sink;
     unsigned needs;           /* of all sinks */
     size_t ext_bytes;         /* of the area behind each flow */
-    size_t tcp_off;           /* of struct ws_tcp_conn in the flow's area */
     bool frames_all;          /* packet sinks take frames of no flow too */
+    bool gaps;                /* struct ws_tcp_gaps lies behind each connection */
     bool count_ids;
     bool count_streams;       /* of TCP, not by first packets */
     bool want_udp, want_all_ip, verify_checksums;
@@ -47,9 +50,10 @@ struct ws_flow_stage {
     for (struct ws_sink *const *s = (fs)->sink; s < (fs)->sink + (fs)->n_sink; s++)                \
         if ((*s)->needs & (need))
 
-static struct ws_tcp_conn *conn_of(const struct ws_flow_stage *fs, struct ws_flow *f)
+/* The connection of a TCP flow. */
+static inline struct ws_tcp_brief *brief_of(struct ws_flow *f)
 {
-    return ws_flow_ext(f, fs->tcp_off);
+    return ws_flow_ext(f, 0);
 }
 
 static struct ws_tcp *tcp_of(const struct ws_flow_stage *fs, const struct ws_flow *f)
@@ -102,17 +106,33 @@ static void on_event(void *flow, unsigned dir, enum ws_tcp_event ev,
 static const struct ws_tcp_ops tcp_ops = {on_data, on_gap, on_segment, on_event};
 static const struct ws_tcp_ops tcp_state_ops = {NULL, NULL, NULL, NULL};
 
-/* Ends the flow's life for the sinks; its table entry stays. */
+/* Ends the connection of a TCP flow, and says how it was: valid until the next one ends. */
+static struct ws_tcp_whole *close_conn(struct ws_flow_stage *fs, struct ws_flow *f, enum ws_gap_cause cause)
+{
+    struct ws_tcp_brief *b = brief_of(f);
+    struct ws_tcp_whole *w = &fs->closing;
+    if (b->is_whole)
+        w = ws_tcp_whole_of(fs->pool, b);
+    else
+        ws_tcp_unfold(b, fs->gaps ? (struct ws_tcp_gaps *)(void *)(b + 1) : NULL, &w->conn, w->payload);
+    ws_tcp_close(tcp_of(fs, f), &w->conn, f, cause);
+    f->payload_bytes[0] = w->payload[0];
+    f->payload_bytes[1] = w->payload[1];
+    return w;
+}
+
+/* Ends the flow's life for the sinks; its table entry stays, to be zeroed before it is used again. */
 static void close_flow(struct ws_flow_stage *fs, struct ws_flow *f, enum ws_flow_cause cause)
 {
-    struct ws_tcp_conn *c = NULL;
-    if (f->key.proto == 6) {
-        c = conn_of(fs, f);
-        ws_tcp_close(tcp_of(fs, f), c, f,
-                     cause == WS_FLOW_EVICTED ? WS_GAP_EVICTED : WS_GAP_NEVER_SEEN);
-    }
+    const bool tcp = f->key.proto == 6, whole = tcp && brief_of(f)->is_whole;
+    if (!whole && !(fs->needs & WS_SINK_CLOSE))
+        return; /* nothing is held, and nobody asks */
+    struct ws_tcp_whole *w =
+        tcp ? close_conn(fs, f, cause == WS_FLOW_EVICTED ? WS_GAP_EVICTED : WS_GAP_NEVER_SEEN) : NULL;
     FOR_SINKS(fs, WS_SINK_CLOSE, s)
-        (*s)->ops->flow_close(*s, f, c, cause);
+        (*s)->ops->flow_close(*s, f, w ? &w->conn : NULL, cause);
+    if (whole)
+        ws_tcp_release(fs->pool, w);
 }
 
 /* The table lets a flow go: idle, evicted, or the end. */
@@ -231,8 +251,9 @@ static void fill_segment(struct ws_tcp_segment *seg, const struct ws_packet *p)
 /* What a flow is worth when the table is full. Established is who shook hands both ways, or has
  * gone on for a few packets: one stray packet a tuple must not buy what a handshake costs, nor may
  * a capture of one side, or one begun midstream, lose its connections to a flood of SYNs. */
-static enum ws_flow_class tcp_class(const struct ws_flow *f, struct ws_tcp_conn *c)
+static enum ws_flow_class tcp_class(struct ws_flow *f)
 {
+    struct ws_tcp_brief *c = brief_of(f);
     if (c->state == WS_TCP_CLOSED || c->state == WS_TCP_RESET)
         return WS_FLOW_CLOSED;
     if (c->state >= WS_TCP_OPEN) {
@@ -248,10 +269,10 @@ static enum ws_flow_class tcp_class(const struct ws_flow *f, struct ws_tcp_conn 
 
 /* A new connection took the tuple: the old flow ends, the entry becomes the new one. When the new
  * connection began with a SYN that had looked like a stray (the candidate), that frame moves over. */
-static void reuse_flow(struct ws_flow_stage *fs, struct ws_flow *f, const struct ws_packet *p,
-                       bool candidate)
+static struct ws_tcp_whole *reuse_flow(struct ws_flow_stage *fs, struct ws_flow *f, const struct ws_packet *p,
+                                       const struct ws_tcp_whole *w, bool candidate)
 {
-    struct ws_tcp_conn old = *conn_of(fs, f);
+    const struct ws_tcp_conn old = w->conn;
     unsigned cdir = old.candidate_dir;
     if (candidate) {
         f->packets[cdir] -= WS_MIN(f->packets[cdir], old.candidate.packets);
@@ -261,26 +282,29 @@ static void reuse_flow(struct ws_flow_stage *fs, struct ws_flow *f, const struct
     if (!candidate) {
         open_flow(fs, f, p->dir, p->ordinal);
         note_first(fs, f, p->dir, p->ordinal, p->ts_ns);
-        return;
+        return ws_tcp_widen(fs->pool, brief_of(f));
     }
     open_flow(fs, f, cdir, old.candidate.ordinal);
     note_first(fs, f, cdir, old.candidate.ordinal, old.candidate.ts_ns);
     f->packets[cdir] = old.candidate.packets;
     f->bytes[cdir] = old.candidate.frame_bytes;
-    ws_tcp_adopt(tcp_of(fs, f), conn_of(fs, f), &old);
+    struct ws_tcp_whole *fresh = ws_tcp_widen(fs->pool, brief_of(f));
+    ws_tcp_adopt(tcp_of(fs, f), &fresh->conn, &old);
     note_first(fs, f, p->dir, p->ordinal, p->ts_ns);
+    return fresh;
 }
 
 /* The same where flows never end: reassembly begins anew, everything else of the flow goes on. */
-static void restart_flow(struct ws_flow_stage *fs, struct ws_flow *f, bool candidate)
+static void restart_flow(struct ws_flow_stage *fs, struct ws_flow *f, struct ws_tcp_whole *w, bool candidate)
 {
-    struct ws_tcp_conn *c = conn_of(fs, f), old = *c;
+    struct ws_tcp_conn *c = &w->conn, old = *c;
     ws_tcp_close(tcp_of(fs, f), c, f, WS_GAP_NEVER_SEEN);
     for (unsigned i = 0; i < fs->n_sink; i++)
         if (fs->sink[i]->ops->restart)
             fs->sink[i]->ops->restart(fs->sink[i], f);
     ws_count(fs->counters, WS_C_FLOWS_RESTARTED, 1);
     memset(c, 0, sizeof(*c));
+    brief_of(f)->early = 0;
     if (candidate)
         ws_tcp_adopt(tcp_of(fs, f), c, &old);
 }
@@ -306,9 +330,9 @@ static void count_not_continued(struct ws_flow_stage *fs, const struct ws_packet
         ws_count(fs->counters, WS_C_NOT_CONTINUED, 1);
 }
 
+/* The payload of segments that no output selected: the counts of tcp_state are not the ledger's. */
 static void count_payload(struct ws_flow_stage *fs, struct ws_flow *f, const struct ws_packet *p)
 {
-    f->payload_bytes[p->dir] += p->payload_wire_len;
     if (!f->selected) {
         ws_count(fs->counters, WS_C_TCP_SEGMENTS, 1);
         ws_count(fs->counters, WS_C_PAYLOAD_SEEN, p->payload_len);
@@ -316,24 +340,38 @@ static void count_payload(struct ws_flow_stage *fs, struct ws_flow *f, const str
     }
 }
 
+/* A segment that is not simply the next one. w: the connection, if it has been widened. */
+static void push_whole(struct ws_flow_stage *fs, struct ws_flow *f, struct ws_tcp_whole *w, unsigned dir,
+                       const struct ws_tcp_segment *seg)
+{
+    if (!w)
+        w = ws_tcp_widen(fs->pool, brief_of(f));
+    ws_tcp_push(tcp_of(fs, f), &w->conn, f, dir, seg);
+    if (!seg->no_payload)
+        w->payload[dir] += seg->wire_len;
+    ws_tcp_narrow(fs->pool, tcp_of(fs, f), w, f);
+}
+
 static void tcp_segment(struct ws_flow_stage *fs, struct ws_flow *f, const struct ws_packet *p)
 {
     if (WS_UNLIKELY(p->flags & WS_PKT_BAD_L4_SUM) && refuse_checksum(fs, f, p))
         return;
-    struct ws_tcp_conn *c = conn_of(fs, f);
     struct ws_tcp_segment seg;
+    struct ws_tcp_whole *w = NULL; /* the connection, where it does not fit in brief or may not after this */
 
     fill_segment(&seg, p);
-    if (WS_UNLIKELY(p->tcp_flags & WS_TCP_SYN || c->candidate_state)) {
-        enum ws_tcp_verdict v = ws_tcp_verdict(c, p->dir, &seg);
+    if (WS_UNLIKELY(p->tcp_flags & WS_TCP_SYN || brief_of(f)->is_whole)) {
+        w = ws_tcp_widen(fs->pool, brief_of(f));
+        enum ws_tcp_verdict v = ws_tcp_verdict(&w->conn, p->dir, &seg);
         if (v != WS_TCP_TAKEN && p->flags & WS_PKT_CONTINUES) {
             count_not_continued(fs, p);
+            ws_tcp_narrow(fs->pool, tcp_of(fs, f), w, f);
             return;
         }
         if (v != WS_TCP_TAKEN && fs->per_tuple)
-            restart_flow(fs, f, v == WS_TCP_NEW_CANDIDATE);
+            restart_flow(fs, f, w, v == WS_TCP_NEW_CANDIDATE);
         else if (v != WS_TCP_TAKEN)
-            reuse_flow(fs, f, p, v == WS_TCP_NEW_CANDIDATE);
+            w = reuse_flow(fs, f, p, w, v == WS_TCP_NEW_CANDIDATE);
     }
     if (WS_UNLIKELY(note_first(fs, f, p->dir, p->ordinal, p->ts_ns)))
         FOR_SINKS(fs, WS_SINK_FIRST, s)
@@ -341,24 +379,24 @@ static void tcp_segment(struct ws_flow_stage *fs, struct ws_flow *f, const struc
     if (WS_UNLIKELY(fs->count_streams))
         count_stream(fs, f, p);
     account_frame(fs, f, p);
-    ws_tcp_push(tcp_of(fs, f), c, f, p->dir, &seg);
+    if (w || !ws_tcp_brief_push(tcp_of(fs, f), brief_of(f), f, p->dir, &seg))
+        push_whole(fs, f, w, p->dir, &seg);
     if (!seg.no_payload)
         count_payload(fs, f, p);
-    ws_flow_table_touch(fs->table, f, p->clock_ns, tcp_class(f, c));
+    ws_flow_table_touch(fs->table, f, p->clock_ns, tcp_class(f));
 }
 
 /* Where nobody takes bytes, a packet that only goes on needs no segment made of it. */
 static inline void tcp_packet(struct ws_flow_stage *fs, struct ws_flow *f, const struct ws_packet *p)
 {
-    struct ws_tcp_conn *c = conn_of(fs, f);
     const bool plain = !(p->flags & (WS_PKT_BAD_L4_SUM | WS_PKT_FILTERED)) && f->seen >> p->dir & 1 && !fs->count_streams;
-    if (!plain || !ws_tcp_push_straight(tcp_of(fs, f), c, p)) {
+    if (!plain || !ws_tcp_brief_push_packet(tcp_of(fs, f), brief_of(f), p)) {
         tcp_segment(fs, f, p);
         return;
     }
     account_frame(fs, f, p);
     count_payload(fs, f, p);
-    ws_flow_table_touch(fs->table, f, p->clock_ns, tcp_class(f, c));
+    ws_flow_table_touch(fs->table, f, p->clock_ns, tcp_class(f));
 }
 
 /* UDP and the rest: each datagram's payload follows the one before. */
@@ -388,7 +426,7 @@ static void bare_frame(struct ws_flow_stage *fs, struct ws_flow *f, const struct
     note_first(fs, f, p->dir, p->ordinal, p->ts_ns);
     account_frame(fs, f, p);
     ws_flow_table_touch(fs->table, f, p->clock_ns,
-                        f->key.proto == 6 ? tcp_class(f, conn_of(fs, f))
+                        f->key.proto == 6 ? tcp_class(f)
                                           : (enum ws_flow_class)f->flow_class);
 }
 
@@ -402,14 +440,22 @@ static bool refuse_opening(struct ws_flow_stage *fs, const struct ws_flow *f,
     return true;
 }
 
+/* Bytes that lie in a datagram of which a fragment is missing. */
+static void note_missing(struct ws_flow_stage *fs, struct ws_flow *f, const struct ws_packet *p)
+{
+    struct ws_tcp_whole *w = ws_tcp_widen(fs->pool, brief_of(f));
+    ws_tcp_note_missing(fs->tcp, &w->conn, p->dir, p->tcp_seq, p->payload_wire_len);
+    ws_tcp_narrow(fs->pool, fs->tcp, w, f);
+}
+
 static void flow_packet(struct ws_flow_stage *fs, struct ws_flow *f, uint32_t hash,
                         const struct ws_packet *p)
 {
     if (!f || fs->stale)
         f = ws_flow_table_lookup(fs->table, &p->key, hash);
     if (WS_UNLIKELY(p->flags & WS_PKT_INCOMPLETE)) {
-        if (f && f->selected)
-            ws_tcp_note_missing(fs->tcp, conn_of(fs, f), p->dir, p->tcp_seq, p->payload_wire_len);
+        if (f && f->selected && f->key.proto == 6)
+            note_missing(fs, f, p);
         return;
     }
     if (WS_UNLIKELY(p->flags & WS_PKT_CONTINUES) && refuse_opening(fs, f, p))
@@ -546,11 +592,33 @@ uint64_t ws_flow_stage_last_ordinal(const struct ws_flow_stage *fs)
     return fs->last_ordinal;
 }
 
-/* Layout of a flow's area: TCP connection, FlowIDs when counted, then each sink's. */
+/* Where ranges are tracked a connection has gaps, and may hold bytes: those that do, or begin in the middle, are the pool's.
+ * Else only what is odd about a connection takes a place there: second handshakes, stray segments. */
+static struct ws_tcp_pool_config pool_config(const struct ws_flow_stage_config *cfg)
+{
+    const uint32_t flows = cfg->flow.flows_max;
+    const bool track = cfg->tcp.want & (WS_TCP_WANT_DATA | WS_TCP_WANT_GAPS);
+    const uint32_t wanted = WS_MAX(track ? flows / 4 : flows / 40, track ? 65536u : 1024u);
+    return (struct ws_tcp_pool_config){.wholes_max = cfg->wholes_max ? cfg->wholes_max : WS_MIN(wanted, flows), .gaps = track};
+}
+
+/* Layout of a flow's area: TCP connection, its gaps where ranges are tracked, FlowIDs when counted, then each sink's. */
 size_t ws_flow_stage_bytes(struct ws_flow_stage_config *cfg)
 {
-    size_t off = ws_align_up(sizeof(struct ws_tcp_conn), 8);
+    size_t off = sizeof(struct ws_tcp_brief);
     unsigned needs = 0;
+
+    for (unsigned i = 0; i < cfg->n_sink; i++)
+        needs |= cfg->sink[i]->needs;
+    cfg->tcp.want = 0;
+    if ((needs & WS_SINK_DATA) && !cfg->tcp_off)
+        cfg->tcp.want |= WS_TCP_WANT_DATA;
+    if ((needs & WS_SINK_SEGMENT) && !cfg->tcp_off)
+        cfg->tcp.want |= WS_TCP_WANT_SEGMENT;
+    if (needs & WS_SINK_GAPS)
+        cfg->tcp.want |= WS_TCP_WANT_GAPS;
+    if (pool_config(cfg).gaps)
+        off += sizeof(struct ws_tcp_gaps);
 
     if (!cfg->ids->ordinal) {
         cfg->ids->ext_off = off;
@@ -559,32 +627,32 @@ size_t ws_flow_stage_bytes(struct ws_flow_stage_config *cfg)
     for (unsigned i = 0; i < cfg->n_sink; i++) {
         cfg->sink[i]->flow_off = off;
         off += ws_align_up(cfg->sink[i]->flow_bytes, 8);
-        needs |= cfg->sink[i]->needs;
     }
     cfg->flow.ext_bytes = (uint32_t)off;
     /* a sink that takes what each packet brings uses its area for it */
-    cfg->flow.hot_bytes = needs & (WS_SINK_PACKET | WS_SINK_SEGMENT | WS_SINK_DATA) ? (uint32_t)off : WS_TCP_CONN_HOT;
-    cfg->tcp.want = 0;
-    if ((needs & WS_SINK_DATA) && !cfg->tcp_off)
-        cfg->tcp.want |= WS_TCP_WANT_DATA;
-    if ((needs & WS_SINK_SEGMENT) && !cfg->tcp_off)
-        cfg->tcp.want |= WS_TCP_WANT_SEGMENT;
-    if (needs & WS_SINK_GAPS)
-        cfg->tcp.want |= WS_TCP_WANT_GAPS;
+    cfg->flow.hot_bytes = needs & (WS_SINK_PACKET | WS_SINK_SEGMENT | WS_SINK_DATA) ? (uint32_t)off : WS_CACHE_LINE;
 
+    const struct ws_tcp_pool_config pool = pool_config(cfg);
     struct ws_tcp_config state = cfg->tcp;
     state.want = 0;
     state.nodes_max = 1;
     state.bytes_max = 1;
     return ws_align_up(sizeof(struct ws_flow_stage), 64) +
            ws_align_up(ws_flow_table_bytes(&cfg->flow), 64) +
-           ws_align_up(ws_tcp_bytes(&cfg->tcp), 64) + ws_align_up(ws_tcp_bytes(&state), 64);
+           ws_align_up(ws_tcp_bytes(&cfg->tcp), 64) + ws_align_up(ws_tcp_bytes(&state), 64) + ws_tcp_pool_bytes(&pool);
+}
+
+size_t ws_flow_stage_flow_bytes(const struct ws_flow_stage_config *cfg)
+{
+    const struct ws_tcp_pool_config pool = pool_config(cfg);
+    return ws_flow_table_bytes(&cfg->flow) + ws_tcp_pool_bytes(&pool);
 }
 
 struct ws_flow_stage *ws_flow_stage_init(void *mem, const struct ws_flow_stage_config *cfg)
 {
     struct ws_flow_stage *fs = mem;
     uint8_t *at = (uint8_t *)mem + ws_align_up(sizeof(*fs), 64);
+    const struct ws_tcp_pool_config pool = pool_config(cfg);
     struct ws_tcp_config state = cfg->tcp;
 
     state.want = 0;
@@ -606,7 +674,7 @@ struct ws_flow_stage *ws_flow_stage_init(void *mem, const struct ws_flow_stage_c
         fs->needs |= cfg->sink[i]->needs;
     }
     fs->frames_all = ws_select_flows_all(cfg->select);
-    fs->tcp_off = 0;
+    fs->gaps = pool.gaps;
     fs->ext_bytes = cfg->flow.ext_bytes;
     memcpy(fs->timeout_ns, cfg->flow.timeout_ns, sizeof(fs->timeout_ns));
     fs->table = ws_flow_table_init(at, &cfg->flow, cfg->counters, on_gone, fs);
@@ -614,5 +682,7 @@ struct ws_flow_stage *ws_flow_stage_init(void *mem, const struct ws_flow_stage_c
     fs->tcp = ws_tcp_init(at, &cfg->tcp, cfg->counters, &tcp_ops, fs);
     at += ws_align_up(ws_tcp_bytes(&cfg->tcp), 64);
     fs->tcp_state = ws_tcp_init(at, &state, &fs->scratch, &tcp_state_ops, fs);
+    at += ws_align_up(ws_tcp_bytes(&state), 64);
+    fs->pool = ws_tcp_pool_init(at, &pool, cfg->counters);
     return fs;
 }

@@ -14,6 +14,8 @@ struct ws_flow_stage_config {
     unsigned n_sink;
     struct ws_flow_table_config flow; /* ext_bytes is set here from tcp, ids and sinks */
     struct ws_tcp_config tcp;         /* want is set here from the sinks' needs */
+    uint32_t wholes_max; /* TCP connections at a time of which there is more to say than fits in their flows; 0: by
+                            flow.flows_max */
     const struct ws_select *select;   /* borrowed */
     struct ws_flow_ids *ids;          /* borrowed; counting mode uses this stage's own numbers */
     struct ws_counters *counters;     /* the thread's own; borrowed */
@@ -25,6 +27,9 @@ struct ws_flow_stage;
 
 /* Computes sink offsets and the memory needed: fills cfg->flow.ext_bytes, cfg->tcp.want and each sink's flow_off. */
 size_t ws_flow_stage_bytes(struct ws_flow_stage_config *cfg);
+
+/* Of those, what flows take: their table, and the pool of TCP connections that their flows have no room for. */
+size_t ws_flow_stage_flow_bytes(const struct ws_flow_stage_config *cfg);
 
 /* Builds it in mem (zero, 64-byte aligned, borrowed) after ws_flow_stage_bytes(). */
 struct ws_flow_stage *ws_flow_stage_init(void *mem, const struct ws_flow_stage_config *cfg);

@@ -49,6 +49,7 @@ const char *ws_ledger_not_deterministic(const struct ws_counters *s)
         WS_C_FRAG_EVICTED,    WS_C_GAPS_CAP,         WS_C_REFUSED_CAP,        WS_C_FLOW_RECORDS_LOST,
         WS_C_SHED_OTHER,      WS_C_SHED_DATAGRAM,
         WS_C_SHED_BULK_BYTES, WS_C_SHED_BULK_PACKETS, WS_C_GAP_RECORDS_LOST,
+        WS_C_TCP_POOL_FULL,
         WS_C_NAME_TABLE_FULL, WS_C_SHED_BLOCK_BYTES, WS_C_SHED_BLOCK_PACKETS, WS_C_WRITE_LOST_BYTES,
     };
     for (size_t i = 0; i < sizeof(causes) / sizeof(causes[0]); i++)

@@ -2,13 +2,14 @@
 /* The state of a connection: handshake, close, reset, and which connection a segment belongs to. */
 #include "tcp/internal.h"
 
+const char ws_conn_letters[17] = "SsHhAaDdFfRrTtGg";
+
 void ws_conn_history_add(struct ws_tcp_conn *c, unsigned dir, enum ws_history what)
 {
-    static const char letters[2][9] = {"SHADFRTG", "shadfrtg"};
-    unsigned side = dir != c->orig;
-    c->history_seen = (uint16_t)(c->history_seen | 1u << (what * 2u + side));
+    const unsigned code = what * 2u + (dir != c->orig);
+    c->history_seen = (uint16_t)(c->history_seen | 1u << code);
     if (c->history_len + 1u < sizeof(c->history))
-        c->history[c->history_len++] = letters[side][what];
+        c->history[c->history_len++] = ws_conn_letters[code];
 }
 
 /* The originator turns out to be dir: Zeek's "^". Letters written before stay as they are. */

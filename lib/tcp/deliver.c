@@ -175,6 +175,18 @@ static void give_up_hole(struct ws_tcp_ctx *x, unsigned dir)
     ws_deliver_drain(x, dir);
 }
 
+void ws_deliver_settle(struct ws_tcp_ctx *x, unsigned dir)
+{
+    struct ws_tcp_dir *d = &x->c->dir[dir];
+    while (d->head)
+        give_up_hole(x, dir);
+    if (d->flags & DIR_HOLD)
+        ws_deliver_start(x, dir);
+    if (d->flags & DIR_MISSING)
+        ws_missing_forget(x->t, x->c);
+    d->flags &= (uint16_t)~(DIR_SYNDATA | DIR_MISSING);
+}
+
 /* The pool is out: the direction that has been holding for longest makes room. False: it is dir
  * itself, or none holds anything. */
 static bool make_room(struct ws_tcp_ctx *x, unsigned dir)

@@ -127,6 +127,15 @@ enum ws_history {
     WS_HISTORY_RETRANSMITTED,
     WS_HISTORY_GAP,
 };
+/* Their letters, by twice the kind and 1 for the responder. */
+extern const char ws_conn_letters[17];
+static inline unsigned ws_conn_letter(char letter)
+{
+    unsigned code = 0;
+    while (code < 15 && ws_conn_letters[code] != letter)
+        code++;
+    return code;
+}
 void ws_conn_history_add(struct ws_tcp_conn *c, unsigned dir, enum ws_history what);
 /* Writes the letter when it is new for that side: each comes once. */
 static inline void ws_conn_history(struct ws_tcp_conn *c, unsigned dir, enum ws_history what)
@@ -197,6 +206,8 @@ void ws_missing_forget(struct ws_tcp *t, const struct ws_tcp_conn *c);
 /* Drops what is held at and beyond from; its bytes go to counter id. */
 void ws_deliver_drop_from(struct ws_tcp *t, struct ws_tcp_dir *d, uint64_t from,
                           enum ws_counter id);
+/* Gives up all that a direction waits for: holes become gaps of cause WS_GAP_CAP, nothing stays held. */
+void ws_deliver_settle(struct ws_tcp_ctx *x, unsigned dir);
 /* Delivers what is held and begins below to, and what follows it without a hole, with gaps of that cause. */
 void ws_deliver_flush(struct ws_tcp_ctx *x, unsigned dir, uint64_t to, enum ws_gap_cause cause);
 

@@ -145,8 +145,7 @@ static_assert(offsetof(struct ws_tcp_dir, base) == WS_TCP_DIR_HOT, "hot part fir
 struct ws_tcp_conn {
     uint8_t state;           /* enum ws_tcp_state */
     uint8_t candidate_state; /* what candidate is; 0: none */
-    uint8_t early; /* no part of lib/tcp: the caller's count of packets before it takes the connection for an
-                      established one */
+    uint8_t unused;
     uint8_t orig;   /* direction of the originator once known */
     uint8_t events; /* bit per enum ws_tcp_event that occurred */
     uint8_t closed; /* ws_tcp_close() was called */

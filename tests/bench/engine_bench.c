@@ -218,7 +218,7 @@ static struct ws_engine_config engine_config(const struct options *o, struct ws_
     return cfg;
 }
 
-/* Memory of the flow table by flow, all in: buckets, flow, connection, areas of sinks. */
+/* Memory by flow, all in: buckets, flow, connection, pool of connections that do not fit, areas of sinks. */
 static double bytes_per_flow(const struct options *o)
 {
     struct ws_sink *sink[WS_SINKS_MAX];
@@ -228,7 +228,7 @@ static double bytes_per_flow(const struct options *o)
     struct ws_flow_stage_config cfg = {
         .sink = sink, .n_sink = (unsigned)n, .flow = e.flow, .tcp = e.tcp, .select = &e.select, .ids = &ids};
     ws_flow_stage_bytes(&cfg);
-    double bytes = (double)ws_flow_table_bytes(&cfg.flow) / o->table;
+    double bytes = (double)ws_flow_stage_flow_bytes(&cfg) / o->table;
     for (int i = 0; i < n; i++)
         sink[i]->ops->destroy(sink[i]);
     return bytes;

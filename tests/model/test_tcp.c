@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "tcp/tcp.h"
+#include "tcp/brief.h"
 #include "tcp_gen.h"
 
 enum { ROUNDS = 60000, SEED = 1, PAST = MODEL_CONNS_MAX };
@@ -21,6 +21,7 @@ struct engine {
     unsigned want;
     struct model_result r;
     uint64_t gap_bytes[PAST][2];
+    uint64_t folded; /* times that the connection fitted in brief */
     const char *wrong; /* some rule of the interface was broken */
 };
 
@@ -109,6 +110,21 @@ static void end_conn(struct engine *e)
     e->r.n++;
 }
 
+/* What fits in 64 bytes must come out of them as it was, for all that follows. */
+static void through_brief(struct engine *e)
+{
+    struct ws_tcp_brief b = {0};
+    struct ws_tcp_gaps gaps = {{0}, {0}};
+    uint64_t payload[2] = {e->r.n, UINT64_C(1) << 40}, again[2];
+    if (!ws_tcp_fold(&e->c, payload, &b, &gaps))
+        return;
+    e->folded++;
+    memset(&e->c, 0xa5, sizeof(e->c));
+    ws_tcp_unfold(&b, &gaps, &e->c, again);
+    if (again[0] != payload[0] || again[1] != payload[1])
+        broken(e, "payload in brief");
+}
+
 static void engine_run(struct engine *e, const struct model_input *in, unsigned want)
 {
     static const struct ws_tcp_ops ops = {.data = on_data, .gap = on_gap};
@@ -169,6 +185,7 @@ static void engine_run(struct engine *e, const struct model_input *in, unsigned 
         }
         memset(copy, '#', s->len);
         free(copy);
+        through_brief(e);
         e->r.last[i] = e->r.n;
         check_ledger(e);
     }
@@ -370,7 +387,10 @@ int main(void)
            (unsigned long long)rounds, (unsigned long long)seed, (unsigned long long)segments,
            (unsigned long long)conns, (unsigned long long)bytes, (unsigned long long)fins,
            (unsigned long long)left_out);
+    printf("%llu times the connection fitted in brief\n", (unsigned long long)engine.folded);
     free(engine.mem);
+    if (!engine.folded)
+        return 1;
     if (!fins && rounds >= ROUNDS) { /* a generator that never gets there proves nothing of it */
         printf("no FIN was taken back\n");
         return 1;

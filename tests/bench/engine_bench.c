@@ -5,7 +5,8 @@
  * the medians. Frames are TCP over IPv4 with tuples, sequence numbers and checksums of their own (frames.h), so each
  * packet misses the caches as real traffic of that many flows does. They come from a source inside the worker, whose time
  * counts, or through DPDK's net_ring, filled by the worker itself or by another lcore (ring_source.h). What is measured
- * begins when all flows have had two packets (--warm), so that memory is warm, and ends with the last packet.
+ * begins when all connections are open and both sides have sent (--warm), so that memory is warm and the work is that of open
+ * connections for any number of them, and ends with the last packet.
  *
  * ws-bench-stages is the same program with marks between the stages (engine/stage.h).
  */
@@ -366,7 +367,7 @@ static int usage(int code)
           "  --one-way        only clients send\n"
           "  --life N         a connection has N packets (a power of two), then a new one takes its place\n"
           "  --timeout-ms N   idle timeout of flows (an hour)\n"
-          "  --warm N         rounds through all flows before the measure begins (2)\n"
+          "  --warm N         rounds through all flows before the measure begins (5)\n"
           "  --table N        capacity of the flow table (FLOWS and a quarter)\n"
           "  --reassemble     deliver ordered bytes to a sink\n"
           "  --sums           verify TCP checksums, as --stats and --verify-checksums do\n"
@@ -390,7 +391,7 @@ static int parse(struct options *o, int argc, char **argv)
         {"hugepages", no_argument, NULL, 'H'},        {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0}};
     *o = (struct options){
-        .frames = {.flows = 1 << 20, .frame_len = WS_BENCH_FRAME_MIN}, .packets = 20000000, .runs = 6, .warm = 2};
+        .frames = {.flows = 1 << 20, .frame_len = WS_BENCH_FRAME_MIN}, .packets = 20000000, .runs = 6, .warm = 5};
     for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) >= 0;) {
         switch (c) {
         case '1': o->frames.one_way = true; break;

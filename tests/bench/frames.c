@@ -122,10 +122,14 @@ static inline struct turn turn_of(const struct ws_bench_frames *f, uint32_t slot
     return s;
 }
 
-/* To the next connection; back at the first one, a round is over. */
+/* To the next connection; back at the first one, a round is over. In the first round they come one after the other, so that a
+ * table that fills its memory as they come is not gone through in the order of its memory ever after. */
 static inline void advance(struct ws_bench_frames *f)
 {
-    f->slot = ws_bench_frames_after(f, f->slot);
+    if (f->round)
+        f->slot = ws_bench_frames_after(f, f->slot);
+    else
+        f->slot = f->slot + 1 < f->flows ? f->slot + 1 : 0;
     f->round += f->slot == 0;
 }
 

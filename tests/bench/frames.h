@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Frames of many TCP connections for benches, cheap to make: IPv4, valid checksums, one after the other.
  *
- * All connections are gone through in a scattered order that no prefetcher foresees, again and again; no memory is read for
+ * All connections begin one after the other, then they are gone through in a scattered order that no prefetcher foresees, again and again; no memory is read for
  * it, which would cost as much as the work that is measured.
  */
 #ifndef WS_BENCH_FRAMES_H

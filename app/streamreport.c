@@ -78,7 +78,7 @@ static void stream_json(struct ws_text *t, const struct ws_stream_record *rec, b
     ws_json_key(&j, "file");
     ws_json_strz(&j, rec->path);
     ws_json_key(&j, "first_ordinal");
-    ws_json_u64(&j, f->first_ordinal[d]);
+    ws_json_u64(&j, ws_flow_first(f)->ordinal[d]);
     ws_json_key(&j, "proto");
     if (ws_proto_name(f->key.proto))
         ws_json_strz(&j, ws_proto_name(f->key.proto));
@@ -152,7 +152,7 @@ void stream_report_closed(struct stream_report *rep, const struct ws_stream_reco
         return;
     }
     rep->text_bytes += t.len;
-    rep->line[rep->n++] = (struct stream_line){serial, rec->flow->first_ordinal[rec->dir], text};
+    rep->line[rep->n++] = (struct stream_line){serial, ws_flow_first(rec->flow)->ordinal[rec->dir], text};
 }
 
 static int by_ordinal(const void *a, const void *b)

@@ -53,7 +53,7 @@ struct ws_flow_stage {
 /* The connection of a TCP flow. */
 static inline struct ws_tcp_brief *brief_of(struct ws_flow *f)
 {
-    return ws_flow_ext(f, 0);
+    return (struct ws_tcp_brief *)(void *)f->transport;
 }
 
 static struct ws_tcp *tcp_of(const struct ws_flow_stage *fs, const struct ws_flow *f)
@@ -147,8 +147,8 @@ static void on_gone(void *user, struct ws_flow *f, enum ws_flow_cause cause)
 static void open_flow(struct ws_flow_stage *fs, struct ws_flow *f, unsigned dir, uint64_t first)
 {
     f->orig = (uint8_t)dir;
-    f->first_ordinal[dir] = first;
-    f->first_ordinal[!dir] = WS_ORDINAL_NONE;
+    ws_flow_first(f)->ordinal[dir] = first;
+    ws_flow_first(f)->ordinal[!dir] = WS_ORDINAL_NONE;
     f->selected = (uint8_t)ws_select_flow(fs->select, &f->key, first);
     ws_count(fs->counters, WS_C_FLOWS_SELECTED, f->selected != 0);
     FOR_SINKS(fs, WS_SINK_OPEN, s)
@@ -166,11 +166,12 @@ static void renew_flow(struct ws_flow_stage *fs, struct ws_flow *f, int64_t now_
     ws_count(fs->counters, WS_C_FLOWS_CREATED, 1);
     f->last_clock_ns = now_ns;
     for (unsigned d = 0; d < 2; d++) {
-        f->packets[d] = f->bytes[d] = f->payload_bytes[d] = 0;
-        f->first_ts_ns[d] = f->last_ts_ns[d] = 0;
-        f->first_ordinal[d] = WS_ORDINAL_NONE;
+        f->packets[d] = f->bytes[d] = 0;
+        ws_flow_first(f)->ts_ns[d] = f->last_ts_ns[d] = 0;
+        ws_flow_first(f)->ordinal[d] = WS_ORDINAL_NONE;
     }
     f->seen = 0;
+    memset(f->transport, 0, sizeof(f->transport));
     memset(ws_flow_ext(f, 0), 0, fs->ext_bytes);
     ws_flow_table_touch(fs->table, f, now_ns, WS_FLOW_UNANSWERED);
 }
@@ -197,8 +198,8 @@ static bool note_first(struct ws_flow_stage *fs, struct ws_flow *f, unsigned dir
         return false;
     ws_count(fs->counters, WS_C_FLOW_DIRECTIONS, 1);
     f->seen = (uint8_t)(f->seen | 1u << dir);
-    f->first_ordinal[dir] = ordinal;
-    f->first_ts_ns[dir] = ts_ns;
+    ws_flow_first(f)->ordinal[dir] = ordinal;
+    ws_flow_first(f)->ts_ns[dir] = ts_ns;
     f->last_ts_ns[dir] = ts_ns;
     if (fs->count_ids && (!fs->ids->streams || (f->key.proto != 6 && writes_payload(fs, f))))
         ((uint64_t *)ws_flow_ext(f, fs->ids->ext_off))[dir] = ++fs->ids->next;
@@ -598,14 +599,14 @@ static struct ws_tcp_pool_config pool_config(const struct ws_flow_stage_config *
 {
     const uint32_t flows = cfg->flow.flows_max;
     const bool track = cfg->tcp.want & (WS_TCP_WANT_DATA | WS_TCP_WANT_GAPS);
-    const uint32_t wanted = WS_MAX(track ? flows / 4 : flows / 40, track ? 65536u : 1024u);
+    const uint32_t wanted = WS_MAX(track ? flows / 4 : flows / 80, track ? 65536u : 1024u);
     return (struct ws_tcp_pool_config){.wholes_max = cfg->wholes_max ? cfg->wholes_max : WS_MIN(wanted, flows), .gaps = track};
 }
 
-/* Layout of a flow's area: TCP connection, its gaps where ranges are tracked, FlowIDs when counted, then each sink's. */
+/* Layout of a flow's area: gaps of a TCP connection where ranges are tracked, FlowIDs when counted, then each sink's. */
 size_t ws_flow_stage_bytes(struct ws_flow_stage_config *cfg)
 {
-    size_t off = sizeof(struct ws_tcp_brief);
+    size_t off = 0;
     unsigned needs = 0;
 
     for (unsigned i = 0; i < cfg->n_sink; i++)
@@ -630,7 +631,7 @@ size_t ws_flow_stage_bytes(struct ws_flow_stage_config *cfg)
     }
     cfg->flow.ext_bytes = (uint32_t)off;
     /* a sink that takes what each packet brings uses its area for it */
-    cfg->flow.hot_bytes = needs & (WS_SINK_PACKET | WS_SINK_SEGMENT | WS_SINK_DATA) ? (uint32_t)off : WS_CACHE_LINE;
+    cfg->flow.hot_bytes = needs & (WS_SINK_PACKET | WS_SINK_SEGMENT | WS_SINK_DATA) ? WS_CACHE_LINE + (uint32_t)off : WS_CACHE_LINE;
 
     const struct ws_tcp_pool_config pool = pool_config(cfg);
     struct ws_tcp_config state = cfg->tcp;
@@ -661,8 +662,6 @@ struct ws_flow_stage *ws_flow_stage_init(void *mem, const struct ws_flow_stage_c
     fs->counters = cfg->counters;
     fs->select = cfg->select;
     fs->ids = cfg->ids;
-    fs->count_ids = !cfg->ids->ordinal;
-    fs->count_streams = fs->count_ids && cfg->ids->streams;
     fs->n_sink = cfg->n_sink;
     fs->want_udp = cfg->udp || cfg->all_ip;
     fs->want_all_ip = cfg->all_ip;
@@ -673,6 +672,8 @@ struct ws_flow_stage *ws_flow_stage_init(void *mem, const struct ws_flow_stage_c
         fs->sink[i]->ordinal = &fs->last_ordinal;
         fs->needs |= cfg->sink[i]->needs;
     }
+    fs->count_ids = !cfg->ids->ordinal;
+    fs->count_streams = fs->count_ids && cfg->ids->streams;
     fs->frames_all = ws_select_flows_all(cfg->select);
     fs->gaps = pool.gaps;
     fs->ext_bytes = cfg->flow.ext_bytes;

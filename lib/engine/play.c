@@ -17,7 +17,7 @@ struct open_flow {
         struct open_flow *next_free;
         uint64_t next[2]; /* stream offset that must come next, per direction */
     };
-    _Alignas(64) struct ws_flow flow; /* the sinks' area follows */
+    _Alignas(64) struct ws_flow flow; /* the sinks' area follows, then struct ws_flow_first */
 };
 
 struct ws_play {
@@ -43,7 +43,7 @@ static bool needs(const struct ws_sink *s, unsigned need)
 /* Shows sinks that look at packets the MACs of a direction's first one: all that an archive knows of packets. */
 static void show_macs(struct ws_engine_feed *f, struct ws_flow *flow, unsigned dir, const uint8_t mac[12])
 {
-    struct ws_packet p = {.dir = (uint8_t)dir, .key = flow->key, .ts_ns = flow->first_ts_ns[dir]};
+    struct ws_packet p = {.dir = (uint8_t)dir, .key = flow->key, .ts_ns = ws_flow_first(flow)->ts_ns[dir]};
     memcpy(p.mac_src, mac, 6);
     memcpy(p.mac_dst, mac + 6, 6);
     FOR_SINKS(f, WS_SINK_PACKET, s)
@@ -54,7 +54,7 @@ static void show_macs(struct ws_engine_feed *f, struct ws_flow *flow, unsigned d
 static void note_seen(struct ws_engine_feed *f, struct ws_flow *flow, const struct ws_archive_entry *e, bool ending)
 {
     for (unsigned d = 0; d < 2; d++) {
-        if (flow->seen >> d & 1 || !(e->seen >> d & 1) || (!ending && flow->first_ordinal[d] > f->ordinal))
+        if (flow->seen >> d & 1 || !(e->seen >> d & 1) || (!ending && ws_flow_first(flow)->ordinal[d] > f->ordinal))
             continue;
         flow->seen |= (uint8_t)(1u << d);
         show_macs(f, flow, d, e->mac[d]);
@@ -65,7 +65,7 @@ static void note_seen(struct ws_engine_feed *f, struct ws_flow *flow, const stru
 static struct open_flow *open_flow(struct ws_play *p, struct ws_engine_feed *f, size_t i)
 {
     const struct ws_archive_entry *e = ws_archive_flow(p->cfg.archive, i);
-    size_t bytes = ws_align_up(sizeof(struct open_flow) + f->ext_bytes, 64);
+    size_t bytes = ws_align_up(sizeof(struct open_flow) + f->ext_bytes + sizeof(struct ws_flow_first), 64);
     struct open_flow *o = p->free;
     if (p->open[i])
         return p->open[i];
@@ -82,10 +82,10 @@ static struct open_flow *open_flow(struct ws_play *p, struct ws_engine_feed *f, 
     flow->key = e->rec.key;
     flow->orig = e->orig;
     flow->selected = p->cfg.dirs[i];
-    flow->id = (uint32_t)i;
+    ws_flow_set_first(flow, (struct ws_flow_first *)((uintptr_t)o + bytes - sizeof(struct ws_flow_first)));
     for (unsigned d = 0; d < 2; d++) {
-        flow->first_ordinal[d] = e->rec.first_ordinal[d];
-        flow->first_ts_ns[d] = e->rec.first_ts_ns[d];
+        ws_flow_first(flow)->ordinal[d] = e->rec.first_ordinal[d];
+        ws_flow_first(flow)->ts_ns[d] = e->rec.first_ts_ns[d];
     }
     p->open[i] = o;
     ws_count(f->counters, WS_C_FLOWS_CREATED, 1);

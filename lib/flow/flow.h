@@ -26,33 +26,48 @@ enum ws_flow_class {
 /* No packet of that direction yet (first_ordinal). */
 #define WS_ORDINAL_NONE UINT64_MAX
 
+/* What is written of a flow when its directions begin: apart from what each packet touches. */
+struct ws_flow_first {
+    int64_t ts_ns[2]; /* by packet stamp, per direction */
+    uint64_t ordinal[2];
+};
+
 /* Direction 0 is sent by key endpoint 0, direction 1 by endpoint 1. The originator's direction is
- * orig. Counts are of packets that passed the filter; first_ordinal counts all (docs: FlowIDs).
+ * orig. Counts are of packets that passed the filter; the first ordinal counts all (docs: FlowIDs).
  * After the struct follow the per-flow areas of reassembly and sinks
- * (ws_flow_table_config.ext_bytes). */
+ * (ws_flow_table_config.ext_bytes). A packet touches these three lines and no other of the flow. */
 struct ws_flow {
     struct ws_key key;
 
-    /* hot: touched by every packet */
     int64_t last_clock_ns; /* packet-time clock of the last packet, for expiry */
+    int64_t last_ts_ns[2]; /* by packet stamp, per direction */
     uint64_t packets[2];
-    uint64_t bytes[2];         /* original (wire) bytes of whole frames */
-    uint64_t payload_bytes[2]; /* original transport payload bytes */
-    uint32_t hash;
-    uint8_t orig;       /* direction of the originator */
-    uint8_t flow_class; /* enum ws_flow_class */
-    uint8_t selected;   /* outputs want it (selectors; decided at creation) */
-    uint8_t seen;       /* bit d: direction d has had a packet */
+    uint64_t bytes[2];     /* original (wire) bytes of whole frames */
+    uint8_t orig;          /* direction of the originator */
+    uint8_t flow_class;    /* enum ws_flow_class */
+    uint8_t selected;      /* outputs want it (selectors; decided at creation) */
+    uint8_t seen;          /* bit d: direction d has had a packet */
+    uint16_t first_at;     /* where its struct ws_flow_first lies: behind it, in units of 8 bytes */
+    uint16_t table_age;    /* owned by the table: when it was put in the list of its class */
 
-    int64_t first_ts_ns[2]; /* by packet stamp, per direction */
-    int64_t last_ts_ns[2];
-    uint64_t first_ordinal[2];
-    uint32_t id;         /* index in the table: stable while the flow lives */
-    uint32_t table_next; /* owned by the table: free list, or list of the class */
-    uint32_t table_prev;
-    uint32_t table_word; /* owned by the table: when it was put in that list */
+    union {
+        uint64_t payload_bytes[2]; /* original transport payload bytes; of a TCP flow: only when it ends */
+        uint64_t transport[8];     /* of a TCP flow until then: its connection (tcp/brief.h) */
+    };
 };
 static_assert(sizeof(struct ws_flow) == 192, "three cache lines");
+static_assert(offsetof(struct ws_flow, transport) == 128, "each in a line of its own: key, counts, connection");
+
+static inline struct ws_flow_first *ws_flow_first(const struct ws_flow *f)
+{
+    return (struct ws_flow_first *)((uintptr_t)f + f->first_at * (uintptr_t)8);
+}
+
+/* For who makes flows outside a table: first lies behind f, less than 512 KiB. */
+static inline void ws_flow_set_first(struct ws_flow *f, const struct ws_flow_first *first)
+{
+    f->first_at = (uint16_t)(((uintptr_t)first - (uintptr_t)f) / 8);
+}
 
 /* The area behind a flow at byte offset off (given out by the engine at start). */
 static inline void *ws_flow_ext(struct ws_flow *f, size_t off)
@@ -72,7 +87,8 @@ static inline bool ws_flow_is_idle(const struct ws_flow *f, const int64_t *timeo
 /* The ordinal of the flow's first packet of either direction: what identifies a flow in a file. */
 static inline uint64_t ws_flow_first_ordinal(const struct ws_flow *f)
 {
-    return WS_MIN(f->first_ordinal[0], f->first_ordinal[1]);
+    const struct ws_flow_first *first = ws_flow_first(f);
+    return WS_MIN(first->ordinal[0], first->ordinal[1]);
 }
 
 #endif

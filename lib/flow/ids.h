@@ -31,12 +31,12 @@ static inline uint64_t ws_flow_ids_get(const struct ws_flow_ids *ids, struct ws_
     size_t lo = 0, hi = ids->n;
     while (lo < hi) {
         size_t mid = lo + (hi - lo) / 2;
-        if (ids->ordinal[mid] < f->first_ordinal[dir])
+        if (ids->ordinal[mid] < ws_flow_first(f)->ordinal[dir])
             lo = mid + 1;
         else
             hi = mid;
     }
-    return lo < ids->n && ids->ordinal[lo] == f->first_ordinal[dir] ? lo + 1 : 0;
+    return lo < ids->n && ids->ordinal[lo] == ws_flow_first(f)->ordinal[dir] ? lo + 1 : 0;
 }
 
 #endif

@@ -41,6 +41,20 @@ struct rank {
 };
 static_assert(sizeof(struct rank) * BUCKET_LOAD == sizeof(struct bucket), "ranks fit in buckets");
 
+/* Of a flow, but touched only when it comes, changes its class, or goes. */
+struct links {
+    uint32_t next; /* in the free list, or the list of its class */
+    uint32_t prev;
+    uint32_t hash;
+};
+
+/* Flows lie in groups: what packets touch, then what they do not, so that all is near and ws_flow.first_at is small.
+ *
+ *   | flow 0, ext | flow 1, ext | ... | flow 15, ext | first 0 ... 15 | links 0 ... 15 | flow 16 ...
+ *
+ * With 192, 32 and 12 bytes a group is 59 lines without a gap. */
+#define GROUP 16u
+
 /* Bytes of a flow that a lookup prefetches at most: a burst's must fit in the second level cache beside all else. */
 #define HOT_MAX 768u
 
@@ -69,7 +83,8 @@ struct ws_flow_table {
     /* read by every lookup */
     struct bucket *buckets;
     uint8_t *flows;
-    size_t stride; /* bytes from flow to flow */
+    size_t stride; /* bytes from flow to flow in a group */
+    size_t group;  /* and from group to group */
     size_t hot;    /* bytes of a flow that lookups prefetch */
     uint32_t n_buckets;
     uint32_t overflow_count;
@@ -79,7 +94,9 @@ struct ws_flow_table {
     struct ws_flow_secret secret;
 
     uint32_t count;
-    uint32_t free_head;   /* list by table_next */
+    uint32_t free_head;   /* list by links.next */
+    uint64_t per_group;   /* 2^64 / group bytes, 2^64 / stride: for id_of() */
+    uint64_t per_stride;
     uint32_t high_water;  /* entries from here on were never used since init or flush */
     uint32_t dirty_water; /* entries from here on are still zero from the start */
     uint32_t cursor;      /* of expire */
@@ -96,7 +113,7 @@ struct ws_flow_table {
 /* Where the parts of a table lie in its memory, as byte offsets. */
 struct layout {
     uint32_t n_buckets, overflow_max;
-    size_t stride, buckets, overflow, flows, end;
+    size_t stride, group, buckets, overflow, flows, end;
 };
 
 static struct layout layout_of(const struct ws_flow_table_config *cfg)
@@ -108,8 +125,15 @@ static struct layout layout_of(const struct ws_flow_table_config *cfg)
     l.buckets = ws_align_up(sizeof(struct ws_flow_table), WS_CACHE_LINE);
     l.overflow = l.buckets + l.n_buckets * sizeof(struct bucket);
     l.flows = ws_align_up(l.overflow + l.overflow_max * sizeof(uint32_t), WS_CACHE_LINE);
-    l.end = l.flows + cfg->flows_max * l.stride;
+    l.group = GROUP * (l.stride + sizeof(struct ws_flow_first) + sizeof(struct links));
+    l.end = l.flows + (cfg->flows_max + GROUP - 1) / GROUP * l.group;
     return l;
+}
+
+/* Whether each flow's struct ws_flow_first is near enough for first_at. */
+static bool is_small(const struct layout *l)
+{
+    return GROUP * l->stride <= UINT16_MAX * 8u;
 }
 
 size_t ws_flow_table_bytes(const struct ws_flow_table_config *cfg)
@@ -125,13 +149,18 @@ struct ws_flow_table *ws_flow_table_init(void *mem, const struct ws_flow_table_c
         return NULL;
     assert((uintptr_t)mem % WS_CACHE_LINE == 0);
     struct layout l = layout_of(cfg);
+    if (!is_small(&l))
+        return NULL;
     uint8_t *base = mem;
     struct ws_flow_table *t = mem;
     t->buckets = (struct bucket *)(void *)(base + l.buckets);
     t->overflow = (uint32_t *)(void *)(base + l.overflow);
     t->flows = base + l.flows;
     t->stride = l.stride;
-    t->hot = WS_MIN(sizeof(struct ws_flow) + WS_MIN(cfg->hot_bytes, cfg->ext_bytes), (size_t)HOT_MAX);
+    t->group = l.group;
+    t->per_group = UINT64_MAX / l.group + 1;
+    t->per_stride = UINT64_MAX / l.stride + 1;
+    t->hot = WS_MIN(offsetof(struct ws_flow, transport) + WS_MIN(cfg->hot_bytes, l.stride), (size_t)HOT_MAX);
     t->n_buckets = l.n_buckets;
     t->overflow_max = l.overflow_max;
     t->hash = ws_flow_hash_choose();
@@ -154,7 +183,38 @@ uint32_t ws_flow_table_hash(const struct ws_flow_table *t, const struct ws_key *
 
 static inline struct ws_flow *flow_at(const struct ws_flow_table *t, uint32_t id)
 {
-    return (struct ws_flow *)(void *)(t->flows + id * t->stride);
+    return (struct ws_flow *)(void *)(t->flows + id / GROUP * t->group + id % GROUP * t->stride);
+}
+
+static inline struct ws_flow_first *first_at(const struct ws_flow_table *t, uint32_t id)
+{
+    return (struct ws_flow_first *)(void *)(t->flows + id / GROUP * t->group + GROUP * t->stride) + id % GROUP;
+}
+
+static inline struct links *links_at(const struct ws_flow_table *t, uint32_t id)
+{
+    const size_t before = GROUP * (t->stride + sizeof(struct ws_flow_first));
+    return (struct links *)(void *)(t->flows + id / GROUP * t->group + before) + id % GROUP;
+}
+
+/* n / d by the rounded up 2^64 / d: exact while n x d < 2^64 (the error is below n / 2^64 in the quotient, which is below
+ * 1 / d then). */
+static inline uint64_t divide(uint64_t n, uint64_t per_d)
+{
+    __extension__ typedef unsigned __int128 u128;
+    return (uint64_t)((u128)n * per_d >> 64);
+}
+
+/* The number of a flow of the table, in order of their places. */
+static inline uint32_t id_of(const struct ws_flow_table *t, const struct ws_flow *f)
+{
+    const uint64_t at = (uint64_t)((const uint8_t *)f - t->flows), group = divide(at, t->per_group);
+    return (uint32_t)(group * GROUP + divide(at - group * t->group, t->per_stride));
+}
+
+uint32_t ws_flow_table_id(const struct ws_flow_table *t, const struct ws_flow *f)
+{
+    return id_of(t, f);
 }
 
 /* --- buckets ---------------------------------------------------------------------------------- */
@@ -240,7 +300,7 @@ static struct ws_flow *find_away(const struct ws_flow_table *t, const struct buc
     if (home->overflowed) {
         for (uint32_t i = 0; i < t->overflow_count; i++) {
             struct ws_flow *f = flow_at(t, t->overflow[i]);
-            if (f->hash == hash && same_key(&f->key, key))
+            if (links_at(t, t->overflow[i])->hash == hash && same_key(&f->key, key))
                 return f;
         }
     }
@@ -278,7 +338,7 @@ void ws_flow_table_lookup_burst(struct ws_flow_table *t, const struct ws_key *co
     for (unsigned i = 0; i < n; i++) {
         matches[i] = match_tags(home[i], tag_of(hash[i]));
         if (matches[i]) {
-            const uint8_t *f = t->flows + home[i]->slot[__builtin_ctz(matches[i])] * t->stride;
+            const uint8_t *f = (const uint8_t *)flow_at(t, home[i]->slot[__builtin_ctz(matches[i])]);
             for (size_t at = 0; at < hot; at += WS_CACHE_LINE)
                 WS_PREFETCH(f + at);
         }
@@ -351,58 +411,68 @@ static void unplace(struct ws_flow_table *t, uint32_t hash, uint32_t id)
 
 /* --- class lists ------------------------------------------------------------------------------ */
 
-/* A clock that tells flows used again: milliseconds and a bit, modulo 52 days. A false match only
+/* A clock that tells flows used again: milliseconds and a bit, modulo 69 seconds. A false match only
  * takes from one flow its second chance. */
-static inline uint32_t coarse(int64_t clock_ns)
+static inline uint16_t coarse(int64_t clock_ns)
 {
-    return (uint32_t)((uint64_t)clock_ns >> 20);
+    return (uint16_t)((uint64_t)clock_ns >> 20);
 }
 
 static void list_append(struct ws_flow_table *t, struct ws_flow *f)
 {
     struct list *l = &t->class_list[f->flow_class];
-    f->table_next = NONE;
-    f->table_prev = l->tail;
-    f->table_word = coarse(f->last_clock_ns);
+    const uint32_t id = id_of(t, f);
+    struct links *own = links_at(t, id);
+    own->next = NONE;
+    own->prev = l->tail;
+    f->table_age = coarse(f->last_clock_ns);
     if (l->tail == NONE)
-        l->head = f->id;
+        l->head = id;
     else
-        flow_at(t, l->tail)->table_next = f->id;
-    l->tail = f->id;
+        links_at(t, l->tail)->next = id;
+    l->tail = id;
     l->count++;
 }
 
 static void list_unlink(struct ws_flow_table *t, struct ws_flow *f)
 {
     struct list *l = &t->class_list[f->flow_class];
-    if (f->table_prev == NONE)
-        l->head = f->table_next;
+    const struct links *own = links_at(t, id_of(t, f));
+    if (own->prev == NONE)
+        l->head = own->next;
     else
-        flow_at(t, f->table_prev)->table_next = f->table_next;
-    if (f->table_next == NONE)
-        l->tail = f->table_prev;
+        links_at(t, own->prev)->next = own->next;
+    if (own->next == NONE)
+        l->tail = own->prev;
     else
-        flow_at(t, f->table_next)->table_prev = f->table_prev;
+        links_at(t, own->next)->prev = own->prev;
     l->count--;
 }
 
-/* The line of a flow that holds its place in a list. */
+/* What holds a flow's place in a list. */
 static inline void prefetch_links_of(const struct ws_flow_table *t, uint32_t id)
 {
     if (id != NONE)
-        WS_PREFETCH(t->flows + id * t->stride + offsetof(struct ws_flow, table_next));
+        WS_PREFETCH(links_at(t, id));
 }
 
 void ws_flow_table_prefetch(const struct ws_flow_table *t, const struct ws_flow *f)
 {
-    for (size_t at = WS_CACHE_LINE; f && at < t->hot; at += WS_CACHE_LINE)
+    if (!f)
+        return;
+    for (size_t at = WS_CACHE_LINE; at < t->hot; at += WS_CACHE_LINE)
         WS_PREFETCH((const uint8_t *)f + at);
+    if (f->flow_class != WS_FLOW_ESTABLISHED)
+        WS_PREFETCH(links_at(t, id_of(t, f)));
+    if (f->flow_class == WS_FLOW_UNANSWERED)
+        WS_PREFETCH(ws_flow_first(f));
 }
 
 void ws_flow_table_prefetch_links(const struct ws_flow_table *t, const struct ws_flow *f)
 {
-    prefetch_links_of(t, f->table_prev);
-    prefetch_links_of(t, f->table_next);
+    const struct links *own = links_at(t, id_of(t, f));
+    prefetch_links_of(t, own->prev);
+    prefetch_links_of(t, own->next);
 }
 
 void ws_flow_table_reclass(struct ws_flow_table *t, struct ws_flow *f, enum ws_flow_class cls)
@@ -421,11 +491,12 @@ bool ws_flow_table_is_idle(const struct ws_flow_table *t, const struct ws_flow *
 
 void ws_flow_table_remove(struct ws_flow_table *t, struct ws_flow *f)
 {
-    unplace(t, f->hash, f->id);
+    const uint32_t id = id_of(t, f);
+    unplace(t, links_at(t, id)->hash, id);
     list_unlink(t, f);
     f->flow_class = CLASS_FREE;
-    f->table_next = t->free_head;
-    t->free_head = f->id;
+    links_at(t, id)->next = t->free_head;
+    t->free_head = id;
     t->count--;
     ws_count(t->counters, WS_C_FLOWS_CLOSED, 1);
 }
@@ -492,7 +563,7 @@ static struct ws_flow *oldest_of_list(struct ws_flow_table *t, unsigned c,
     for (uint32_t look = WS_MIN(l->count, EVICT_LOOK + n_protect); look; look--) {
         struct ws_flow *f = flow_at(t, l->head);
         bool held = is_protected(f, protect, n_protect);
-        if (!held && coarse(f->last_clock_ns) == f->table_word)
+        if (!held && coarse(f->last_clock_ns) == f->table_age)
             return f;
         if (!held && (!oldest || f->last_clock_ns < oldest->last_clock_ns))
             oldest = f;
@@ -511,7 +582,7 @@ static struct ws_flow *victim_of_class(struct ws_flow_table *t, unsigned c,
 {
     const struct ws_flow *head = flow_at(t, t->class_list[c].head);
     struct ws_flow *f = NULL;
-    if (c != WS_FLOW_UNANSWERED || coarse(head->last_clock_ns) != head->table_word)
+    if (c != WS_FLOW_UNANSWERED || coarse(head->last_clock_ns) != head->table_age)
         f = oldest_of_sample(t, c, protect, n_protect);
     return f ? f : oldest_of_list(t, c, protect, n_protect);
 }
@@ -563,26 +634,32 @@ static struct ws_flow *victim_of_hash(struct ws_flow_table *t, uint32_t hash,
 
 /* --- adding ----------------------------------------------------------------------------------- */
 
-static struct ws_flow *take_free(struct ws_flow_table *t)
+/* An unused place; NONE: there is none. It is zero, but for first_at. */
+static uint32_t take_free(struct ws_flow_table *t)
 {
+    const uint32_t id = t->free_head != NONE ? t->free_head : t->high_water;
+    if (id == t->cfg.flows_max)
+        return NONE;
+    struct ws_flow *f = flow_at(t, id);
+    struct ws_flow_first *first = first_at(t, id);
     if (t->free_head != NONE) {
-        struct ws_flow *f = flow_at(t, t->free_head);
-        t->free_head = f->table_next;
-        memset(f, 0, sizeof(*f) + t->cfg.ext_bytes);
-        if (t->free_head != NONE) /* the next one, which has lain idle */
+        t->free_head = links_at(t, id)->next;
+        if (t->free_head != NONE) { /* the next one, which has lain idle */
+            const uint8_t *next = (const uint8_t *)flow_at(t, t->free_head);
             for (size_t at = 0; at < t->stride; at += WS_CACHE_LINE)
-                WS_PREFETCH(t->flows + t->free_head * t->stride + at);
-        f->id = (uint32_t)((size_t)((uint8_t *)f - t->flows) / t->stride);
-        return f;
+                WS_PREFETCH(next + at);
+            WS_PREFETCH(links_at(t, t->free_head));
+            WS_PREFETCH(first_at(t, t->free_head));
+        }
+    } else {
+        t->high_water++;
     }
-    if (t->high_water == t->cfg.flows_max)
-        return NULL;
-    struct ws_flow *f = flow_at(t, t->high_water);
-    if (t->high_water < t->dirty_water)
+    if (id < t->dirty_water)
         memset(f, 0, sizeof(*f) + t->cfg.ext_bytes);
-    f->id = t->high_water++;
     t->dirty_water = WS_MAX(t->dirty_water, t->high_water);
-    return f;
+    *first = (struct ws_flow_first){.ordinal = {WS_ORDINAL_NONE, WS_ORDINAL_NONE}};
+    ws_flow_set_first(f, first);
+    return id;
 }
 
 struct ws_flow *ws_flow_table_add(struct ws_flow_table *t, const struct ws_key *key, uint32_t hash,
@@ -596,15 +673,15 @@ struct ws_flow *ws_flow_table_add(struct ws_flow_table *t, const struct ws_key *
             return NULL;
         evict(t, victim);
     }
-    struct ws_flow *f = take_free(t);
-    while (!place(t, hash, f->id)) {
+    const uint32_t id = take_free(t);
+    struct ws_flow *f = flow_at(t, id);
+    while (!place(t, hash, id)) {
         ws_count(t->counters, WS_C_FLOWS_CROWDED, 1);
         evict(t, victim_of_hash(t, hash, protect, n_protect));
     }
     f->key = *key;
-    f->hash = hash;
+    links_at(t, id)->hash = hash;
     f->last_clock_ns = now_ns;
-    f->first_ordinal[0] = f->first_ordinal[1] = WS_ORDINAL_NONE;
     f->flow_class = WS_FLOW_UNANSWERED;
     list_append(t, f);
     t->count++;
@@ -622,12 +699,13 @@ static unsigned find_idle(struct ws_flow_table *t, int64_t now_ns, unsigned n, s
         if (t->cursor >= t->high_water)
             t->cursor = 0;
         struct ws_flow *f = flow_at(t, t->cursor++);
-        WS_PREFETCH((const uint8_t *)f + 4 * t->stride + WS_CACHE_LINE);
+        WS_PREFETCH((const uint8_t *)f + 4 * t->stride + WS_CACHE_LINE); /* near the end of a group: nearly there */
         if (f->flow_class == CLASS_FREE || !ws_flow_table_is_idle(t, f, now_ns))
             continue;
-        WS_PREFETCH(home_of(t, f->hash));
         for (size_t at = 0; at < t->hot; at += WS_CACHE_LINE)
             WS_PREFETCH((const uint8_t *)f + at);
+        WS_PREFETCH(links_at(t, id_of(t, f)));
+        WS_PREFETCH(ws_flow_first(f));
         idle[found++] = f;
     }
     return found;
@@ -639,8 +717,10 @@ void ws_flow_table_expire(struct ws_flow_table *t, int64_t now_ns, unsigned budg
     for (uint32_t left = WS_MIN(budget, t->high_water); left;) {
         const unsigned n = WS_MIN(left, EXPIRE_CHUNK), found = find_idle(t, now_ns, n, idle);
         left -= n;
-        for (unsigned i = 0; i < found; i++)
+        for (unsigned i = 0; i < found; i++) {
+            WS_PREFETCH(home_of(t, links_at(t, id_of(t, idle[i]))->hash));
             ws_flow_table_prefetch_links(t, idle[i]);
+        }
         for (unsigned i = 0; i < found; i++) {
             ws_count(t->counters, WS_C_FLOWS_IDLE, 1);
             t->gone(t->user, idle[i], WS_FLOW_IDLE);
@@ -683,9 +763,9 @@ static void sort_ranks(struct rank *r, uint32_t n, unsigned bits)
 static void clear_buckets(struct ws_flow_table *t)
 {
     for (uint32_t id = 0; id < t->high_water; id++) {
-        const struct ws_flow *f = flow_at(t, id);
-        memset(home_of(t, f->hash), 0, sizeof(struct bucket));
-        memset(second_of(t, f->hash), 0, sizeof(struct bucket));
+        const uint32_t hash = links_at(t, id)->hash;
+        memset(home_of(t, hash), 0, sizeof(struct bucket));
+        memset(second_of(t, hash), 0, sizeof(struct bucket));
     }
     t->overflow_count = 0;
 }
@@ -715,10 +795,11 @@ void ws_flow_table_flush(struct ws_flow_table *t, enum ws_flow_cause cause)
 
     for (uint32_t i = 0; i < n; i++) {
         if (i + 4 < n) {
-            const uint8_t *ahead = t->flows + r[i + 4].id * t->stride;
+            const uint8_t *ahead = (const uint8_t *)flow_at(t, r[i + 4].id);
             WS_PREFETCH(ahead);
             WS_PREFETCH(ahead + WS_CACHE_LINE);
             WS_PREFETCH(ahead + 2 * WS_CACHE_LINE);
+            WS_PREFETCH(first_at(t, r[i + 4].id));
         }
         t->gone(t->user, flow_at(t, r[i].id), cause);
     }

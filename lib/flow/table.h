@@ -18,7 +18,7 @@
 struct ws_flow_table_config {
     uint32_t flows_max;                  /* 1 .. 2^30 */
     uint32_t ext_bytes;                  /* per-flow area behind struct ws_flow; rounded up to 8 */
-    uint32_t hot_bytes;                  /* of that area, what nearly every packet touches: prefetched at lookup */
+    uint32_t hot_bytes;                  /* of transport and that area, what nearly every packet touches: prefetched at lookup */
     uint64_t seed;                       /* of the hash */
     int64_t timeout_ns[WS_FLOW_CLASSES]; /* idle timeouts by class; 0 = never */
 };
@@ -31,12 +31,12 @@ struct ws_flow_table;
 typedef void (*ws_flow_gone_fn)(void *user, struct ws_flow *flow, enum ws_flow_cause cause);
 
 /* Bytes of memory that a table of this configuration needs (64-byte aligned): for each flow 16 of
- * buckets, and 192 + ext_bytes rounded up to 64. */
+ * buckets, 192 + ext_bytes rounded up to 64, 32 of struct ws_flow_first, and 12 of links. */
 size_t ws_flow_table_bytes(const struct ws_flow_table_config *cfg);
 
 /* Builds an empty table in mem. mem must be zero (fresh mmap: pages are touched only as used) and
  * is borrowed until the table is no longer used, as are counters (the calling thread's own).
- * gone/user are called as said above. Returns NULL when flows_max is out of range. */
+ * gone/user are called as said above. Returns NULL when flows_max or ext_bytes is out of range. */
 struct ws_flow_table *ws_flow_table_init(void *mem, const struct ws_flow_table_config *cfg,
                                          struct ws_counters *counters, ws_flow_gone_fn gone,
                                          void *user);
@@ -50,12 +50,15 @@ uint32_t ws_flow_table_hash(const struct ws_flow_table *t, const struct ws_key *
 void ws_flow_table_lookup_burst(struct ws_flow_table *t, const struct ws_key *const *key,
                                 const uint32_t *hash, unsigned n, struct ws_flow **out);
 
+/* The number of a flow in the table, below its capacity: its own while it lives. */
+uint32_t ws_flow_table_id(const struct ws_flow_table *t, const struct ws_flow *f);
+
 /* Looks up one key. */
 struct ws_flow *ws_flow_table_lookup(struct ws_flow_table *t, const struct ws_key *key,
                                      uint32_t hash);
 
-/* Adds a flow for a key that is not in the table; all other fields zero but for key, hash, id,
- * last_clock_ns = now_ns, first_ordinal = WS_ORDINAL_NONE, class UNANSWERED; ext is zeroed. When
+/* Adds a flow for a key that is not in the table; all other fields zero but for key,
+ * last_clock_ns = now_ns, first ordinals = WS_ORDINAL_NONE, class UNANSWERED; ext is zeroed. When
  * the table is full it first evicts (gone() with WS_FLOW_EVICTED): the oldest of the lowest class
  * that has any, or more than a 64th of the table where it is the unanswered or the answered. "Oldest" is approximate: the longest unused of 16 drawn where the class fills half of
  * the table, else by second chance with 64 looked at at most; unanswered flows that were never used
@@ -68,7 +71,8 @@ struct ws_flow *ws_flow_table_add(struct ws_flow_table *t, const struct ws_key *
                                   int64_t now_ns, struct ws_flow *const *protect,
                                   unsigned n_protect);
 
-/* Prefetches the lines of a flow (or NULL) again, but for its key: the CPU drops prefetches when too many wait, for pages above all. */
+/* Prefetches the lines of a flow (or NULL) again, but for its key, and, of one whose class is not the last yet, what tells its
+ * place in the table's lists: the CPU drops prefetches when too many wait, for pages above all. */
 void ws_flow_table_prefetch(const struct ws_flow_table *t, const struct ws_flow *f);
 
 /* Prefetches what putting the flow in another class, or taking it out, touches besides it. Its own lines should be near. */

@@ -115,7 +115,7 @@ static void describe(const struct ws_flow *flow, unsigned dir, struct ws_dfxml_o
     o->dst_port = flow->key.port[!dir];
     o->ip_version = flow->key.ip_version;
     o->proto = flow->key.proto;
-    o->start_ns = flow->first_ts_ns[dir];
+    o->start_ns = ws_flow_first(flow)->ts_ns[dir];
     o->end_ns = flow->last_ts_ns[dir];
     o->packets = flow->packets[dir];
     o->bytes = o->captured_bytes = flow->bytes[dir];

@@ -197,8 +197,8 @@ static bool introduce(struct archive_sink *as, struct ws_flow *flow, struct arch
         a->number = ++as->numbered;
     struct ws_archive_head h = head_of(as, flow, a, WS_ARCHIVE_OPEN, sizeof(buf));
     for (unsigned d = 0; d < 2; d++) {
-        o.first_ordinal[d] = flow->first_ordinal[d];
-        o.first_ts_ns[d] = flow->first_ts_ns[d];
+        o.first_ordinal[d] = ws_flow_first(flow)->ordinal[d];
+        o.first_ts_ns[d] = ws_flow_first(flow)->ts_ns[d];
     }
     memcpy(o.mac, a->mac, sizeof(o.mac));
     ws_archive_open_encode(buf, &h, &o);

@@ -41,7 +41,7 @@ static void name_values(const struct console_sink *cs, struct ws_flow *flow, uns
                         struct ws_name_values *v)
 {
     ws_flow_values(flow, dir, v);
-    v->ts_ns = flow->first_ts_ns[dir];
+    v->ts_ns = ws_flow_first(flow)->ts_ns[dir];
     if (cs->name.uses & WS_NAME_USES_NUMBER && cs->base.ids) {
         uint64_t id = ws_flow_ids_get(cs->base.ids, flow, dir);
         v->number = id && cs->cfg.number_from_zero ? id - 1 : id;
@@ -127,7 +127,7 @@ static void on_packet(struct ws_sink *s, struct ws_flow *flow, const struct ws_p
     if (p->flags & WS_PKT_TCP && (p->tcp_flags & (WS_TCP_SYN | WS_TCP_ACK)) == WS_TCP_SYN)
         d->client = 1;
     /* The first packet came before the flow was one: a SYN on a tuple whose old connection was open. */
-    if (!d->macs && p->dir == flow->orig && p->ordinal != flow->first_ordinal[p->dir])
+    if (!d->macs && p->dir == flow->orig && p->ordinal != ws_flow_first(flow)->ordinal[p->dir])
         d->client = 1;
     if (!d->macs) {
         memcpy(d->src, p->mac_src, 6);

@@ -156,8 +156,8 @@ static void fill(struct record_sink *rs, struct ws_flow_record *r, struct ws_flo
     if (rs->ip_bytes && f->selected)
         r->icmp = packets_of(rs, f)->icmp;
     for (unsigned d = 0; d < 2; d++) {
-        r->first_ordinal[d] = f->first_ordinal[d];
-        r->first_ts_ns[d] = f->first_ts_ns[d];
+        r->first_ordinal[d] = ws_flow_first(f)->ordinal[d];
+        r->first_ts_ns[d] = ws_flow_first(f)->ts_ns[d];
         r->last_ts_ns[d] = f->last_ts_ns[d];
         r->packets[d] = f->packets[d];
         r->bytes[d] = f->bytes[d];

@@ -192,8 +192,8 @@ static void headers_data(struct stream_sink *ss, struct ws_flow *flow, unsigned 
  * int64_t can say. */
 static int64_t since_begin(const struct ws_flow *flow, unsigned dir, int64_t ns)
 {
-    int64_t begin = flow->seen == 3 ? WS_MIN(flow->first_ts_ns[0], flow->first_ts_ns[1])
-                                    : flow->first_ts_ns[dir];
+    int64_t begin = flow->seen == 3 ? WS_MIN(ws_flow_first(flow)->ts_ns[0], ws_flow_first(flow)->ts_ns[1])
+                                    : ws_flow_first(flow)->ts_ns[dir];
     int64_t since;
     if (__builtin_sub_overflow(ns, begin, &since))
         since = ns > begin ? INT64_MAX : INT64_MIN;

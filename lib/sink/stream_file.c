@@ -15,8 +15,8 @@ int64_t ws_stream_first_ts(const struct stream_sink *ss, const struct ws_flow *f
             return g->first_ts_ns;
     }
     if (ss->joined && flow->seen == 3)
-        return WS_MIN(flow->first_ts_ns[0], flow->first_ts_ns[1]);
-    return flow->first_ts_ns[ss->joined && !(flow->seen >> dir & 1) ? !dir : dir];
+        return WS_MIN(ws_flow_first(flow)->ts_ns[0], ws_flow_first(flow)->ts_ns[1]);
+    return ws_flow_first(flow)->ts_ns[ss->joined && !(flow->seen >> dir & 1) ? !dir : dir];
 }
 
 uint64_t ws_stream_flow_id(const struct stream_sink *ss, struct ws_flow *flow, unsigned dir)
@@ -45,7 +45,7 @@ static void name_values(const struct stream_sink *ss, struct ws_flow *flow, unsi
      * changes. */
     bool connection =
         ss->joined || (ss->cfg.format >= WS_STREAM_PLAIN && ss->cfg.format != WS_STREAM_PCAP);
-    v->ts_ns = connection ? flow->first_ts_ns[flow->orig] : ws_stream_first_ts(ss, flow, dir);
+    v->ts_ns = connection ? ws_flow_first(flow)->ts_ns[flow->orig] : ws_stream_first_ts(ss, flow, dir);
     if (ss->cfg.local_time && ss->name.uses & WS_NAME_USES_TIME)
         v->zone_s = zone_of(v->ts_ns);
     if (ss->name.uses & WS_NAME_USES_NUMBER) {

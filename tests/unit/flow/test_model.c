@@ -66,7 +66,7 @@ static void check_same(const struct ws_flow *f, const struct twin_flow *t)
 {
     assert_int_equal(f->last_clock_ns, t->last_clock_ns);
     assert_int_equal(f->flow_class, t->cls);
-    assert_int_equal(f->first_ordinal[0], t->ordinal);
+    assert_int_equal(ws_flow_first(f)->ordinal[0], t->ordinal);
     const uint8_t *ext = ws_flow_ext((struct ws_flow *)(uintptr_t)f, 0);
     for (unsigned i = 0; i < EXT; i += 4)
         assert_int_equal(ws_load_le32(ext + i), t->mark);
@@ -97,16 +97,16 @@ static void list_drop(struct world *w, uint32_t n)
     memmove(&l[i], &l[i + 1], (--*count - i) * sizeof(*l));
 }
 
-/* Whether it was used since it was put there, as far as the table's clock of 2^20 ns tells. */
+/* Whether it was used since it was put there, as far as the table's clock of 2^20 ns and 16 bits tells. */
 static bool used_since(const struct twin_flow *t)
 {
-    return t->last_clock_ns >> 20 != t->listed_ns >> 20;
+    return (uint16_t)(t->last_clock_ns >> 20) != (uint16_t)(t->listed_ns >> 20);
 }
 
 static bool protects(const struct world *w, uint32_t n)
 {
     for (unsigned i = 0; i < w->n_held; i++)
-        if (w->held[i] && w->held[i]->id == w->twin[n].id)
+        if (w->held[i] && ws_flow_table_id(w->x->table, w->held[i]) == w->twin[n].id)
             return true;
     return false;
 }
@@ -238,9 +238,9 @@ static void step_add(struct world *w, uint32_t n)
                             .cls = WS_FLOW_UNANSWERED,
                             .ordinal = ++w->next_ordinal,
                             .mark = rng(UINT32_MAX),
-                            .id = f->id};
+                            .id = ws_flow_table_id(w->x->table, f)};
     list_add(w, n);
-    f->first_ordinal[0] = t->ordinal;
+    ws_flow_first(f)->ordinal[0] = t->ordinal;
     for (unsigned i = 0; i < EXT; i += 4)
         ws_store_le32((uint8_t *)ws_flow_ext(f, i), t->mark);
     w->count++;

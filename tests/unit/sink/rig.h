@@ -19,6 +19,7 @@ struct rig {
 struct rig_flow {
     struct ws_flow flow;
     uint64_t ext[128];
+    struct ws_flow_first first;
 };
 
 #define RIG_T0 INT64_C(1000000000250000000)
@@ -26,6 +27,7 @@ struct rig_flow {
 static inline void rig_flow_init(struct rig_flow *f, uint64_t first_ordinal)
 {
     memset(f, 0, sizeof(*f));
+    ws_flow_set_first(&f->flow, &f->first);
     struct ws_key *k = &f->flow.key;
     memcpy(k->addr[0], (uint8_t[]){10, 0, 0, 1}, 4);
     memcpy(k->addr[1], (uint8_t[]){10, 0, 0, 2}, 4);
@@ -35,10 +37,10 @@ static inline void rig_flow_init(struct rig_flow *f, uint64_t first_ordinal)
     k->proto = 6;
     f->flow.seen = 3;
     f->flow.selected = 3;
-    f->flow.first_ordinal[0] = first_ordinal;
-    f->flow.first_ordinal[1] = first_ordinal + 1;
-    f->flow.first_ts_ns[0] = RIG_T0;
-    f->flow.first_ts_ns[1] = RIG_T0 + 1000000;
+    f->first.ordinal[0] = first_ordinal;
+    f->first.ordinal[1] = first_ordinal + 1;
+    f->first.ts_ns[0] = RIG_T0;
+    f->first.ts_ns[1] = RIG_T0 + 1000000;
     f->flow.last_ts_ns[0] = f->flow.last_ts_ns[1] = RIG_T0 + 2000000000;
 }
 

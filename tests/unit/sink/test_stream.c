@@ -714,7 +714,7 @@ static void metadata(void **state)
     other.flow.selected = 0;
     udp.flow.key.proto = 17;
     f.flow.orig = empty.flow.orig = 1; /* side 0 */
-    f.flow.first_ts_ns[0] += INT64_C(5000000000); /* both files have the connection's time */
+    f.first.ts_ns[0] += INT64_C(5000000000); /* both files have the connection's time */
     rig_str(&r, &f, 0, 0, "ab");
     rig_str(&r, &f, 1, 0, "x");
     rig_str(&r, &f, 1, 1, "y");

@@ -621,7 +621,7 @@ size_t ws_flow_stage_bytes(struct ws_flow_stage_config *cfg)
     if (pool_config(cfg).gaps)
         off += sizeof(struct ws_tcp_gaps);
 
-    if (!cfg->ids->ordinal) {
+    if (!cfg->ids->ordinal && needs & WS_SINK_IDS) {
         cfg->ids->ext_off = off;
         off += 2 * sizeof(uint64_t);
     }
@@ -672,7 +672,7 @@ struct ws_flow_stage *ws_flow_stage_init(void *mem, const struct ws_flow_stage_c
         fs->sink[i]->ordinal = &fs->last_ordinal;
         fs->needs |= cfg->sink[i]->needs;
     }
-    fs->count_ids = !cfg->ids->ordinal;
+    fs->count_ids = !cfg->ids->ordinal && fs->needs & WS_SINK_IDS;
     fs->count_streams = fs->count_ids && cfg->ids->streams;
     fs->frames_all = ws_select_flows_all(cfg->select);
     fs->gaps = pool.gaps;

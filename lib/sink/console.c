@@ -179,7 +179,7 @@ int ws_sink_console_create(struct ws_sink **s, const struct ws_sink_console_conf
     cs->base.ops = &console_ops;
     cs->base.channel = cfg->channel;
     cs->base.flow_bytes = 2 * sizeof(struct console_dir);
-    cs->base.needs = cfg->ordered ? WS_SINK_DATA : WS_SINK_SEGMENT | WS_SINK_DATAGRAM;
+    cs->base.needs = WS_SINK_IDS | (cfg->ordered ? WS_SINK_DATA : WS_SINK_SEGMENT | WS_SINK_DATAGRAM);
     if (cfg->style.color || cs->name.uses & WS_NAME_USES_MAC)
         cs->base.needs |= WS_SINK_PACKET | WS_SINK_OF_FLOWS;
     *s = &cs->base;

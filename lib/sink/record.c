@@ -255,7 +255,7 @@ static const struct ws_sink_ops kept_ops = {
 
 static void set_needs(struct record_sink *rs)
 {
-    rs->base.needs = WS_SINK_CLOSE;
+    rs->base.needs = WS_SINK_CLOSE | WS_SINK_IDS;
     if (rs->lengths)
         rs->base.needs |= WS_SINK_GAPS;
     if (rs->ip_bytes) {

@@ -24,6 +24,7 @@ enum ws_sink_need {
     WS_SINK_CLOSE = 32,
     WS_SINK_FIRST = 128,      /* the first TCP packet of each direction, also of flows that are not selected */
     WS_SINK_GAPS = 64,        /* lengths and gaps wanted in records, no bytes */
+    WS_SINK_IDS = 1024,       /* FlowIDs (ws_flow_ids_get()) */
     WS_SINK_DATAGRAM = 256,   /* of data(): payloads of other protocols only, no TCP */
     WS_SINK_OF_FLOWS = 512,   /* of packet(): no frame without its flow. A fragment that came before the one with the ports is shown
                                  when its flow is known, not when it comes */

@@ -694,6 +694,7 @@ int ws_sink_stream_create(struct ws_sink **s, const struct ws_sink_stream_config
         ss->base.needs |= WS_SINK_DATA;
     if ((ss->name.uses & WS_NAME_USES_MAC) && !ss->cfg.key_macs)
         ss->base.needs |= WS_SINK_PACKET | WS_SINK_OF_FLOWS;
+    ss->base.needs |= WS_SINK_IDS;
     lay_out(ss);
     if (ss->syn_off)
         ss->base.needs |= WS_SINK_PACKET | WS_SINK_OF_FLOWS;

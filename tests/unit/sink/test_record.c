@@ -22,7 +22,7 @@ static void a_tcp_flow(void **state)
     struct ws_sink_record_config cfg = {.records_max = 10, .lengths = true, .ip_bytes = true};
     assert_int_equal(ws_sink_record_create(&s, &cfg), 0);
     rig_only(&r, s);
-    assert_int_equal(s->needs, WS_SINK_CLOSE | WS_SINK_GAPS | WS_SINK_PACKET | WS_SINK_OF_FLOWS);
+    assert_int_equal(s->needs, WS_SINK_CLOSE | WS_SINK_GAPS | WS_SINK_PACKET | WS_SINK_OF_FLOWS | WS_SINK_IDS);
     rig_flow_init(&f, 40);
     f.flow.packets[0] = 3;
     f.flow.bytes[1] = 1000;

@@ -376,14 +376,23 @@ static unsigned ledger_parts(const struct run *r, struct ws_ledger_part *part)
     return t;
 }
 
-/* What each receive queue of the devices gave and lost, as a member of the statistics. */
-static char *queues_json(const struct run *r)
+/* Memory by flow, all in, of tables as large as they are. */
+static double bytes_per_flow(const struct run *r)
+{
+    struct ws_engine_gauges g;
+    ws_engine_gauges(r->engine, &g);
+    return g.flows_max ? (double)g.flow_bytes / (double)g.flows_max : 0;
+}
+
+/* More members of the statistics: memory by flow; what each receive queue of the devices gave and lost. */
+static char *more_json(const struct run *r)
 {
     char *text = NULL;
     size_t len;
     FILE *f = open_memstream(&text, &len);
     if (!f)
         return NULL;
+    fprintf(f, ",\"bytes_per_flow\":%.1f", bytes_per_flow(r));
 #if WS_HAVE_DPDK
     fputs(r->n_port ? ",\"queues\":[" : "", f);
     for (unsigned i = 0, n = 0; i < r->n_port; i++) {
@@ -399,8 +408,6 @@ static char *queues_json(const struct run *r)
         }
     }
     fputs(r->n_port ? "]" : "", f);
-#else
-    (void)r;
 #endif
     if (fclose(f) == 0)
         return text;
@@ -411,16 +418,18 @@ static char *queues_json(const struct run *r)
 static void print_stats_json(struct run *r, FILE *f)
 {
     static struct ws_ledger_part part[WS_WORKERS_MAX + WS_RECEIVERS_MAX + WS_WRITERS_MAX];
-    char *queues = queues_json(r);
-    ws_ledger_print_json(f, &r->sum, part, ledger_parts(r, part), queues ? queues : "");
-    free(queues);
+    char *more = more_json(r);
+    ws_ledger_print_json(f, &r->sum, part, ledger_parts(r, part), more ? more : "");
+    free(more);
 }
 
 static int print_stats(struct run *r)
 {
     int code = 0;
-    if (r->o->stats)
+    if (r->o->stats) {
         ws_ledger_print(stderr, &r->sum);
+        fprintf(stderr, "memory: %.1f bytes a flow\n", bytes_per_flow(r));
+    }
     if (!r->o->stats_json)
         return code;
     FILE *f = r->stats_json ? r->stats_json : stderr;

@@ -32,6 +32,7 @@ struct worker {
     struct ws_sink *sink[WS_SINKS_MAX];
     unsigned n_sink;
     struct ws_flow_ids ids;
+    size_t flow_bytes; /* of memory, for its flow table and connections */
     _Atomic uint32_t flows_now;
     _Atomic uint64_t frag_now; /* bytes that its receive stage's fragments hold */
     struct ws_engine_feed feed;
@@ -328,6 +329,7 @@ static int build_flows(struct ws_engine *e, unsigned index, char *err, size_t er
     if (!mem)
         return fail(err, err_len, -ENOMEM, "flow table and reassembly pools");
     w->flows = ws_flow_stage_init(mem, &fc);
+    w->flow_bytes = ws_flow_stage_flow_bytes(&fc);
     w->feed = (struct ws_engine_feed){
         .sink = w->sink, .n_sink = w->n_sink, .ext_bytes = fc.flow.ext_bytes, .counters = &w->counters};
     for (unsigned i = 0; i < w->n_sink; i++)
@@ -621,6 +623,7 @@ void ws_engine_gauges(struct ws_engine *e, struct ws_engine_gauges *g)
     for (unsigned w = 0; w < e->cfg.workers; w++) {
         g->flows += atomic_load_explicit(&e->worker[w].flows_now, memory_order_relaxed);
         g->flows_max += e->cfg.flow.flows_max;
+        g->flow_bytes += e->worker[w].flow_bytes;
         g->held_bytes += ws_count_get(&e->worker[w].counters, WS_C_PAYLOAD_HELD);
         g->held_bytes_max += e->cfg.tcp.bytes_max;
         g->frag_bytes += atomic_load_explicit(&e->worker[w].frag_now, memory_order_relaxed);

@@ -137,6 +137,7 @@ struct ws_busy_look ws_engine_thread_busy(struct ws_engine *e, unsigned thread);
 struct ws_engine_gauges {
     uint64_t bytes_total, bytes_done; /* of file sources; total 0 = unknown */
     uint64_t flows, flows_max;
+    uint64_t flow_bytes; /* of memory for flows_max flows: tables, connections, what outputs keep by flow */
     uint64_t held_bytes, held_bytes_max; /* out of order, of all workers' pools */
     uint64_t frag_bytes, frag_bytes_max; /* fragments, of all receive stages' pools */
     uint64_t steer_used, steer_slots;    /* descriptors in all steering rings; 0 slots = there is none */

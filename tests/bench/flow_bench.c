@@ -6,6 +6,8 @@
  * and class. The peer only looks up (its hash is CRC32C over 64 bytes or, packed, 40). Both are sized for FLOWS flows and
  * hold as many; each key is drawn at random, so every lookup misses the caches. Memory is DPDK's for both: hugepages when
  * enough are free, else ordinary memory that the kernel may back with large pages. Cycles a lookup, medians of the rounds.
+ * Then all flows end by timeout, in steps as the engine takes after each burst, each flow with a record: how long a step
+ * takes, in turns with a loop of about the same length that waits for nothing, so that what delays both is the machine.
  */
 #include <getopt.h>
 #include <inttypes.h>
@@ -22,7 +24,7 @@
 #include "engine/runtime.h"
 #include "flow/table.h"
 
-enum { ROUNDS_MAX = 101 };
+enum { ROUNDS_MAX = 101, EXPIRE_STEP = 32, STEPS_MAX = 100000, RECORDS = 1 << 14 };
 
 static const unsigned ours_burst[] = {32, 64};
 
@@ -31,7 +33,7 @@ struct bench {
     struct rte_hash *peer;
     struct ws_counters *counters;
     uint32_t flows, key_len;
-    uint64_t lookups, rng;
+    uint64_t lookups, rng, gone;
     int64_t now_ns;
 };
 
@@ -72,9 +74,19 @@ static uint32_t draw(struct bench *b)
     return (uint32_t)((b->rng >> 32) * b->flows >> 32);
 }
 
+/* What a sink of records keeps of a flow, about. */
+static struct record {
+    struct ws_flow flow;
+    struct ws_flow_first first;
+    enum ws_flow_cause cause;
+} records[RECORDS];
+
 static void on_gone(void *user, struct ws_flow *f, enum ws_flow_cause cause)
 {
-    (void)user, (void)f, (void)cause;
+    struct bench *b = user;
+    struct record *r = &records[b->gone++ % RECORDS];
+    *r = (struct record){*f, *ws_flow_first(f), cause};
+    __asm__ volatile("" : : "r"(r) : "memory"); /* it is read by nobody */
 }
 
 /* What a packet changes in its flow. */
@@ -159,11 +171,61 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+struct steps {
+    double median_us, nearly_us, longest_us; /* nearly: all but one in a thousand are shorter */
+    unsigned over; /* how many take more than 100 us */
+};
+
+static struct steps judge_steps(double *us, size_t n)
+{
+    struct steps s = {.over = 0};
+    for (size_t i = 0; i < n; i++)
+        s.over += us[i] > 100;
+    qsort(us, n, sizeof(*us), by_value);
+    s.median_us = us[n / 2];
+    s.nearly_us = us[n - 1 - n / 1000];
+    s.longest_us = us[n - 1];
+    return s;
+}
+
+static void spin(uint64_t n)
+{
+    for (volatile uint64_t i = 0; i < n; i++) {
+    }
+}
+
+/* Lets flows end in steps. Returns how many steps there were. */
+static size_t expire(struct bench *b, struct steps *step, struct steps *control)
+{
+    static double us[2][STEPS_MAX];
+    const double per_us = (double)rte_get_tsc_hz() / 1e6;
+    const int64_t end_ns = b->now_ns + INT64_C(7200000000000);
+    uint64_t loops = 1000;
+    size_t n = 0;
+    for (; n < STEPS_MAX && ws_flow_table_count(b->table) >= EXPIRE_STEP; n++) {
+        const uint64_t start = rte_rdtsc();
+        ws_flow_table_expire(b->table, end_ns, EXPIRE_STEP);
+        const uint64_t middle = rte_rdtsc();
+        spin(loops);
+        const uint64_t end = rte_rdtsc();
+        us[0][n] = (double)(middle - start) / per_us;
+        us[1][n] = (double)(end - middle) / per_us;
+        if (n < 1000) /* until it takes as long as a step */
+            loops = us[1][n] < us[0][n] ? loops + loops / 16 : loops - loops / 16;
+    }
+    if (!n)
+        return 0;
+    *step = judge_steps(us[0], n);
+    *control = judge_steps(us[1], n);
+    return n;
+}
+
 /* One size of table. 0, 1: something was not found, 3: no memory. */
 static int measure(struct bench *b, void *mem, unsigned rounds, bool json, bool first)
 {
     double v[3][ROUNDS_MAX];
-    const struct ws_flow_table_config cfg = {.flows_max = b->flows, .seed = 1};
+    const int64_t hour = INT64_C(3600000000000);
+    const struct ws_flow_table_config cfg = {.flows_max = b->flows, .seed = 1, .timeout_ns = {hour, hour, hour, hour}};
     const struct rte_hash_parameters hp = {.name = "peer", .entries = b->flows, .key_len = b->key_len,
                                            .hash_func = rte_hash_crc, .hash_func_init_val = 0,
                                            .socket_id = SOCKET_ID_ANY};
@@ -174,7 +236,7 @@ static int measure(struct bench *b, void *mem, unsigned rounds, bool json, bool 
         fputs("ws-bench-flow: no memory\n", stderr);
         return 3;
     }
-    b->table = ws_flow_table_init(mem, &cfg, b->counters, on_gone, NULL);
+    b->table = ws_flow_table_init(mem, &cfg, b->counters, on_gone, b);
     if (fill(b) < 0) {
         fputs("ws-bench-flow: a flow was not added\n", stderr);
         return 1;
@@ -192,14 +254,24 @@ static int measure(struct bench *b, void *mem, unsigned rounds, bool json, bool 
         return 1;
     }
     const double m[3] = {v[0][rounds / 2], v[1][rounds / 2], v[2][rounds / 2]};
+    struct steps step = {0}, control = {0};
+    const size_t n = expire(b, &step, &control);
     if (json)
         printf("%s{\"flows\":%u,\"ours_32_cycles\":%.1f,\"rte_hash_32_cycles\":%.1f,\"ours_64_cycles\":%.1f,"
-               "\"ratio_32\":%.2f,\"ratio_64\":%.2f,\"bytes_per_flow\":%.1f}",
-               first ? "" : ",", b->flows, m[0], m[1], m[2], m[1] / m[0], m[1] / m[2], per_flow);
+               "\"ratio_32\":%.2f,\"ratio_64\":%.2f,\"bytes_per_flow\":%.1f,\"expire_steps\":%zu,\"expire_median_us\":%.2f,"
+               "\"expire_999_us\":%.2f,\"expire_longest_us\":%.1f,\"expire_over_100us\":%u,\"control_median_us\":%.2f,"
+               "\"control_999_us\":%.2f,\"control_longest_us\":%.1f,\"control_over_100us\":%u}",
+               first ? "" : ",", b->flows, m[0], m[1], m[2], m[1] / m[0], m[1] / m[2], per_flow, n, step.median_us,
+               step.nearly_us, step.longest_us, step.over, control.median_us, control.nearly_us, control.longest_us,
+               control.over);
     else
         printf("%9u flows: ours, with hash and update, %.1f cycles (bursts of 64: %.1f), rte_hash_lookup_bulk %.1f: %.2f "
-               "times (%.2f); %.1f bytes a flow without connection state\n",
-               b->flows, m[0], m[2], m[1], m[1] / m[0], m[1] / m[2], per_flow);
+               "times (%.2f); %.1f bytes a flow\n"
+               "          %zu steps of expiry, each ends %u flows: median %.2f us, 99.9 %% %.2f, longest %.1f, over 100 us %u; a "
+               "loop as long that waits for nothing: %.2f, %.2f, %.1f, %u\n",
+               b->flows, m[0], m[2], m[1], m[1] / m[0], m[1] / m[2], per_flow, n, EXPIRE_STEP, step.median_us,
+               step.nearly_us, step.longest_us, step.over, control.median_us, control.nearly_us, control.longest_us,
+               control.over);
     fflush(stdout);
     return 0;
 }

@@ -7,25 +7,28 @@
 
 #define LOW48 ((UINT64_C(1) << 48) - 1)
 
-/* Places that a full pool looks at for one whose connection can do without. */
-enum { RECLAIM_LOOK = 8 };
+/* Places that a full pool looks at for one whose connection can do without, and for one that goes on without what it waits for. */
+enum { RECLAIM_LOOK = 8, SETTLE_LOOK = 64 };
 
 struct ws_tcp_pool {
     struct ws_counters *counters;
     struct ws_tcp_pool_config cfg;
-    uint32_t used, fresh, free, hand; /* places from 1 on; 0: none */
-    struct ws_tcp_whole place[];      /* [0]: for a connection that finds the pool full, during one call */
+    uint32_t places;            /* one more than may be taken between calls */
+    uint32_t used, fresh, free; /* places from 1 on; 0: none */
+    uint32_t look, hand;        /* next to be looked at by reclaim(), and by make_room() */
+    struct ws_tcp_whole place[];
 };
 
 size_t ws_tcp_pool_bytes(const struct ws_tcp_pool_config *cfg)
 {
-    return sizeof(struct ws_tcp_pool) + (cfg->wholes_max + (size_t)1) * sizeof(struct ws_tcp_whole);
+    return sizeof(struct ws_tcp_pool) + (cfg->wholes_max + (size_t)2) * sizeof(struct ws_tcp_whole);
 }
 
 struct ws_tcp_pool *ws_tcp_pool_init(void *mem, const struct ws_tcp_pool_config *cfg, struct ws_counters *counters)
 {
     struct ws_tcp_pool *p = mem;
-    *p = (struct ws_tcp_pool){.counters = counters, .cfg = *cfg, .fresh = 1, .hand = 1};
+    *p = (struct ws_tcp_pool){
+        .counters = counters, .cfg = *cfg, .places = cfg->wholes_max + 1, .fresh = 1, .look = 1, .hand = 1};
     return p;
 }
 
@@ -64,7 +67,7 @@ static bool dir_fits(const struct ws_tcp_dir *d)
         return false;
     if (!(d->flags & DIR_SYNCED))
         return !(d->flags & (DIR_ACKED | DIR_FIN)) && !(d->next | d->top | d->base);
-    if (d->base != WS_SEQ_BIAS || d->top != d->next || d->next > LOW48)
+    if (d->base != WS_SEQ_BIAS || d->top - d->next > 1 || d->next > LOW48)
         return false;
     if (d->flags & DIR_ACKED && d->next - d->acked + INT32_MAX > (uint64_t)2 * INT32_MAX)
         return false;
@@ -100,8 +103,10 @@ static uint64_t fold_history(const struct ws_tcp_conn *c, uint8_t *caret)
 bool ws_tcp_fold(const struct ws_tcp_conn *c, const uint64_t payload[2], struct ws_tcp_brief *b, struct ws_tcp_gaps *gaps)
 {
     struct ws_tcp_brief to = {.early = b->early};
+    uint8_t caret;
     const unsigned scale[2] = {WS_MIN(c->dir[0].wscale, 15u), WS_MIN(c->dir[1].wscale, 15u)};
-    if (c->candidate_state || !dir_fits(&c->dir[0]) || !dir_fits(&c->dir[1]) ||
+    const bool beyond[2] = {c->dir[0].top != c->dir[0].next, c->dir[1].top != c->dir[1].next};
+    if (c->candidate_state || (c->state == WS_TCP_OPEN && (beyond[0] || beyond[1])) || !dir_fits(&c->dir[0]) || !dir_fits(&c->dir[1]) ||
         (!gaps && (c->dir[0].gaps | c->dir[1].gaps)) || (payload[0] | payload[1]) > LOW48)
         return false;
     for (unsigned i = 0; i < 2; i++) {
@@ -122,7 +127,9 @@ bool ws_tcp_fold(const struct ws_tcp_conn *c, const uint64_t payload[2], struct 
         gaps->bytes[i] = ws_tcp_gap_bytes(c, i);
     }
     to.wscale = (uint8_t)(scale[0] | scale[1] << 4);
-    to.history = fold_history(c, &to.caret);
+    to.beyond = (beyond[0] | (unsigned)beyond[1] << 1) & 3u;
+    to.history = fold_history(c, &caret);
+    to.caret = caret & 31u;
     to.history_seen = c->history_seen;
     to.state = c->state;
     to.events = c->events;
@@ -152,7 +159,8 @@ void ws_tcp_unfold(const struct ws_tcp_brief *b, const struct ws_tcp_gaps *gaps,
         const struct ws_tcp_brief_dir *from = &b->dir[i];
         struct ws_tcp_dir *d = &c->dir[i];
         const unsigned shift = b->unscaled >> i & 1 ? 0 : shift_of(b->wscale >> 4 * i & 15, b->wscale >> 4 * (i ^ 1) & 15);
-        d->next = d->top = d->fin = low48(from->next_window);
+        d->next = d->fin = low48(from->next_window);
+        d->top = d->next + (b->beyond >> i & 1);
         d->flags = (uint16_t)top16(from->payload_flags);
         d->base = d->flags & DIR_SYNCED ? WS_SEQ_BIAS : 0;
         d->acked = d->next + (uint64_t)(int64_t)ws_seq_diff(from->acked, (uint32_t)d->next);
@@ -189,8 +197,6 @@ struct ws_tcp_whole *ws_tcp_whole_of(struct ws_tcp_pool *p, const struct ws_tcp_
 void ws_tcp_release(struct ws_tcp_pool *p, struct ws_tcp_whole *w)
 {
     w->brief = NULL;
-    if (w == p->place)
-        return;
     w->next_free = p->free;
     p->free = (uint32_t)(w - p->place);
     p->used--;
@@ -205,49 +211,34 @@ static bool fold_place(struct ws_tcp_pool *p, struct ws_tcp_whole *w)
     return true;
 }
 
-/* The pool is full: a few places on, a connection may be there only for a SYN or for far segments that nothing came of, or
- * fit by now. What it forgets costs no byte that it has taken. */
-static void reclaim(struct ws_tcp_pool *p)
+/* A few places on, a connection may be there only for a SYN or for far segments that nothing came of, or fit by now. What it
+ * forgets costs no byte that it has taken. Returns whether there was one. */
+static bool reclaim(struct ws_tcp_pool *p)
 {
     for (unsigned n = 0; n < RECLAIM_LOOK; n++) {
-        struct ws_tcp_whole *w = &p->place[p->hand];
-        p->hand = p->hand % p->cfg.wholes_max + 1;
-        if (!w->brief)
-            continue;
+        struct ws_tcp_whole *w = &p->place[p->look];
+        p->look = p->look % p->places + 1;
         const uint8_t state = w->conn.candidate_state, far[2] = {w->conn.dir[0].far_count, w->conn.dir[1].far_count};
         w->conn.candidate_state = w->conn.dir[0].far_count = w->conn.dir[1].far_count = 0;
-        if (fold_place(p, w)) {
-            ws_count(p->counters, WS_C_TCP_POOL_FULL, 1);
-            return;
-        }
+        if (fold_place(p, w))
+            return true;
         w->conn.candidate_state = state;
         w->conn.dir[0].far_count = far[0];
         w->conn.dir[1].far_count = far[1];
     }
-}
-
-/* A place, [0] when there is none. */
-static uint32_t take_place(struct ws_tcp_pool *p)
-{
-    if (WS_UNLIKELY(p->used == p->cfg.wholes_max))
-        reclaim(p);
-    if (WS_UNLIKELY(p->used == p->cfg.wholes_max))
-        return 0;
-    uint32_t i = p->free;
-    p->used++;
-    if (!i)
-        return p->fresh++;
-    p->free = p->place[i].next_free;
-    return i;
+    return false;
 }
 
 struct ws_tcp_whole *ws_tcp_widen(struct ws_tcp_pool *p, struct ws_tcp_brief *b)
 {
     if (b->is_whole)
         return ws_tcp_whole_of(p, b);
-    const uint32_t i = take_place(p);
+    assert(p->used < p->places); /* ws_tcp_narrow() sees to it */
+    const uint32_t i = p->free ? p->free : p->fresh++;
     struct ws_tcp_whole *w = &p->place[i];
-    assert(!w->brief);
+    if (p->free)
+        p->free = w->next_free;
+    p->used++;
     ws_tcp_unfold(b, gaps_of(p, b), &w->conn, w->payload);
     w->brief = b;
     b->is_whole = 1;
@@ -269,37 +260,61 @@ static void forget(struct ws_tcp_whole *w)
     }
 }
 
-/* A connection that does not fit and has no place in the pool gives up what it waits for. What does not fit then ends here:
- * it takes no further bytes. */
-static void settle(struct ws_tcp_pool *p, struct ws_tcp *t, struct ws_tcp_whole *w, void *flow)
+/* A connection gives up what it waits for, and goes on. What does not fit then ends here: it takes no further bytes. */
+static void settle(struct ws_tcp_pool *p, struct ws_tcp_whole *w)
 {
-    struct ws_tcp_ctx x = {.t = t, .c = &w->conn, .flow = flow};
-    ws_count(p->counters, WS_C_TCP_POOL_FULL, 1);
+    struct ws_tcp_ctx x = {.t = w->tcp, .c = &w->conn, .flow = w->flow};
     for (unsigned dir = 0; dir < 2; dir++) {
+        struct ws_tcp_dir *d = &w->conn.dir[dir];
         ws_deliver_settle(&x, dir);
-        w->conn.dir[dir].far_count = 0;
-        w->conn.dir[dir].flags &= (uint16_t)~DIR_FIN_OTHER;
+        if (d->flags & DIR_FIN && w->tcp->cfg.want & WS_TCP_TRACK)
+            ws_deliver_gap(&x, dir, d->fin, WS_GAP_CAP);
+        d->top = d->next;
+        d->far_count = 0;
+        d->flags &= (uint16_t)~DIR_FIN_OTHER;
     }
     w->conn.candidate_state = 0;
     if (fold_place(p, w))
         return;
-    ws_tcp_close(t, &w->conn, flow, WS_GAP_CAP);
+    ws_tcp_close(w->tcp, &w->conn, w->flow, WS_GAP_CAP);
     forget(w);
     const bool folded = fold_place(p, w);
     assert(folded);
     (void)folded;
 }
 
+/* Whether settling ends it, since its stream does not begin where those in brief do. */
+static bool start_moved(const struct ws_tcp_dir *d)
+{
+    return d->flags & (DIR_STARTED | DIR_HOLD) && (d->flags & DIR_HOLD ? d->next : d->base) != WS_SEQ_BIAS;
+}
+
+/* The last place was taken. The hand goes round, and who comes gets the place that it has just left: so those that were there
+ * for longest go first, and connections that leave holes open for ever cannot keep the pool from the others. */
+static void make_room(struct ws_tcp_pool *p, const struct ws_tcp_whole *last)
+{
+    ws_count(p->counters, WS_C_TCP_POOL_FULL, 1);
+    if (reclaim(p))
+        return;
+    struct ws_tcp_whole *w;
+    unsigned n = 0;
+    do {
+        w = &p->place[p->hand];
+        p->hand = p->hand % p->places + 1;
+    } while (n++ < SETTLE_LOOK && (w == last || start_moved(&w->conn.dir[0]) || start_moved(&w->conn.dir[1])));
+    settle(p, w);
+}
+
 void ws_tcp_narrow(struct ws_tcp_pool *p, struct ws_tcp *t, struct ws_tcp_whole *w, void *flow)
 {
     if (fold_place(p, w))
         return;
-    if (WS_UNLIKELY(w == p->place)) {
-        settle(p, t, w, flow);
-        return;
-    }
+    w->tcp = t;
+    w->flow = flow;
     w->brief->state = w->conn.state;
     w->brief->events = w->conn.events;
+    if (WS_UNLIKELY(p->used == p->places))
+        make_room(p, w);
 }
 
 /* --- the straight path ------------------------------------------------------------------------ */

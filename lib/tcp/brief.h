@@ -14,7 +14,7 @@
 
 #include "tcp/tcp.h"
 
-/* One direction. Positions are those of struct ws_tcp_dir; base is at its usual place, top is next. */
+/* One direction. Positions are those of struct ws_tcp_dir; base is at its usual place, top is next (or, in beyond, one more). */
 struct ws_tcp_brief_dir {
     uint64_t next_window;   /* low 48 bits: next; above: the window as advertised, before scaling */
     uint64_t payload_flags; /* low 48 bits: payload bytes on the wire, for the flow's record; above: flags */
@@ -32,7 +32,8 @@ struct ws_tcp_brief {
     uint16_t history_seen;
     uint8_t state, events; /* of a whole connection, too, between calls */
     uint8_t wscale;        /* 4 bits a direction */
-    uint8_t caret;         /* 1 + letters before Zeek's "^"; 0: none */
+    uint8_t caret : 5;     /* 1 + letters before Zeek's "^"; 0: none */
+    uint8_t beyond : 2;    /* bit d: top of direction d is next + 1, as a reset behind a FIN leaves it */
     uint8_t early; /* no part of lib/tcp: the caller's count of packets before it takes the connection for an
                       established one */
     uint8_t orig : 1, orig_known : 1, closed : 1, gappy : 1, is_whole : 1;
@@ -52,6 +53,8 @@ struct ws_tcp_whole {
     struct ws_tcp_conn conn;
     uint64_t payload[2];        /* as ws_tcp_brief_dir's; the caller's to count */
     struct ws_tcp_brief *brief; /* whose place this is; NULL: free */
+    struct ws_tcp *tcp;         /* as given to ws_tcp_narrow() */
+    void *flow;
     uint32_t next_free;
 };
 
@@ -76,9 +79,9 @@ void ws_tcp_unfold(const struct ws_tcp_brief *b, const struct ws_tcp_gaps *gaps,
 /* The connection as a whole one, to be pushed to and then given to ws_tcp_narrow(); one at a time. Always succeeds. */
 struct ws_tcp_whole *ws_tcp_widen(struct ws_tcp_pool *p, struct ws_tcp_brief *b);
 
-/* Ends what ws_tcp_widen() began: folds it if it fits. Where it does not fit and the pool is full, the connection gives up
- * what it waits for: holes become gaps of cause WS_GAP_CAP, and what was held comes out behind them. t and flow are for the
- * callbacks. */
+/* Ends what ws_tcp_widen() began: folds it if it fits. Where it does not fit and the pool is full, the connection that has
+ * had its place for longest, roughly, gives up what it waits for: holes become gaps of cause WS_GAP_CAP, and what was held comes out behind
+ * them. So callbacks may come for another flow. t and flow, which stay good until the connection ends, are for them. */
 void ws_tcp_narrow(struct ws_tcp_pool *p, struct ws_tcp *t, struct ws_tcp_whole *w, void *flow);
 
 /* Frees the place of a whole connection that is over (ws_tcp_close()). Its brief one must be zeroed before it is used again. */

@@ -332,6 +332,70 @@ static void all(void **state)
     run(WS_TCP_WANT_SEGMENT | WS_TCP_WANT_DATA | WS_TCP_WANT_GAPS);
 }
 
+/* A segment without options: flags, numbers, len bytes. */
+static void send(struct side *s, unsigned n, unsigned dir, unsigned flags, uint32_t seq, uint32_t ack, uint32_t len)
+{
+    static const uint8_t bytes[64] = "whatever";
+    const struct ws_tcp_segment seg = {.data = bytes, .len = len, .wire_len = len, .frame_bytes = 60,
+        .meta = {.seq = seq, .ack = ack, .window = 1000, .flags = (uint8_t)flags}};
+    assert_int_equal(push_brief(s, n, dir, &seg), WS_TCP_TAKEN);
+}
+
+/* A handshake, and 10 bytes at 101. */
+static void send_open(struct side *s, unsigned n)
+{
+    send(s, n, 0, WS_TCP_SYN, 100, 0, 0);
+    send(s, n, 1, WS_TCP_SYN | WS_TCP_ACK, 500, 101, 0);
+    send(s, n, 0, WS_TCP_ACK, 101, 501, 10);
+}
+
+/* How many clients end: a reset behind their own FIN. It takes no place in the pool, and is no other end in brief. */
+static void reset_behind_fin(void **state)
+{
+    (void)state;
+    const unsigned wants[] = {0, WS_TCP_WANT_DATA};
+    for (unsigned i = 0; i < 2; i++) {
+        const struct ws_tcp_config cfg = config(wants[i]);
+        struct side *s = open_side(&cfg, 4);
+        send_open(s, 0);
+        send(s, 0, 0, WS_TCP_FIN | WS_TCP_ACK, 111, 501, 0);
+        send(s, 0, 0, WS_TCP_RST, 112, 0, 0);
+        assert_false(s->area[0].brief.is_whole);
+        assert_int_equal(s->area[0].brief.state, WS_TCP_RESET);
+        struct ws_tcp_conn c;
+        uint64_t payload[2];
+        ws_tcp_unfold(&s->area[0].brief, &s->area[0].gaps, &c, payload);
+        assert_int_equal(c.dir[0].top, c.dir[0].next + 1);
+        close_side(s);
+    }
+}
+
+/* Connections that leave holes open keep the pool from nobody: who reorders later still gets all its bytes in order. And a
+ * FIN behind a hole that was given up does not end what comes next on its tuple. */
+static void holes_for_ever(void **state)
+{
+    (void)state;
+    const struct ws_tcp_config cfg = config(WS_TCP_WANT_DATA);
+    struct side *s = open_side(&cfg, 2);
+    for (unsigned n = 0; n < 5; n++) {
+        send_open(s, n);
+        send(s, n, 0, n ? WS_TCP_ACK : WS_TCP_FIN | WS_TCP_ACK, 131, 501, n ? 10 : 0);
+    }
+    assert_int_equal(ws_count_get(&s->counters, WS_C_TCP_POOL_FULL), 3);
+    assert_int_equal(s->next[0][0], 30);
+    assert_false(s->area[0].brief.closed);
+    const uint64_t gaps = ws_count_get(&s->counters, WS_C_GAPS);
+    assert_int_equal(gaps, 3);
+    send_open(s, 5);
+    send(s, 5, 0, WS_TCP_ACK, 121, 501, 10);
+    assert_int_equal(s->next[5][0], 10);
+    send(s, 5, 0, WS_TCP_ACK, 111, 501, 10);
+    assert_int_equal(s->next[5][0], 30);
+    assert_int_equal(ws_count_get(&s->counters, WS_C_GAPS), gaps + 1); /* of another */
+    ledger(s);
+    close_side(s);
+}
+
 /* One place for six flows that lose segments all the time: streams stay in order, what was given up is a gap of cause cap,
  * and every byte has a fate. */
 static void full_pool(void **state)
@@ -418,7 +482,7 @@ int main(void)
     printf("SEED=%u\n", seed);
     srand(seed);
     const struct CMUnitTest tests[] = {cmocka_unit_test(state_only), cmocka_unit_test(gaps), cmocka_unit_test(bytes),
-                                       cmocka_unit_test(segments), cmocka_unit_test(all), cmocka_unit_test(full_pool),
+                                       cmocka_unit_test(segments), cmocka_unit_test(all), cmocka_unit_test(full_pool), cmocka_unit_test(reset_behind_fin), cmocka_unit_test(holes_for_ever),
                                        cmocka_unit_test(outgrown)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

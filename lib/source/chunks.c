@@ -74,7 +74,7 @@ void ws_chunks_borrow(struct ws_chunks *c, uint8_t *data, size_t len)
 void ws_chunks_return(struct ws_chunks *c)
 {
     size_t rest = ws_chunks_unread(c);
-    memcpy(c->mem, c->pos, rest);
+    memmove(c->mem, c->pos, rest);
     c->base = c->mem;
     c->pos = c->base;
     c->end = c->base + rest;

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <sys/stat.h>
 
+#include "source/file_private.h"
 #include "unit/source/slurp.h"
 
 enum { SMALL = 5 }; /* packets of the usual small capture */
@@ -310,6 +311,37 @@ static void long_records_between_short_ones(void **state)
         assert_int_equal(s.row[i].k.cap_len, lens[i * 7 % WS_ARRAY_SIZE(lens)]);
     assert_string_equal(logged, "");
     slurp_free(&s);
+    build_free(&b);
+}
+
+/* The cases above would pass without reading ahead, too: here it is seen at work. */
+static void who_reads_ahead(void **state)
+{
+    struct build b = {0};
+    struct ws_packet pkt[WS_BURST_MAX];
+    char err[256], path[256];
+    const char *list[1] = {path};
+    (void)state;
+    put_pcap_header(&b, 0xa1b2c3d4, 65535, 1);
+    for (unsigned i = 0; i < 100; i++) {
+        put_pcap_record(&b, i, 0, 1000, 1000);
+        put_fill(&b, 1000, i);
+    }
+    write_temp(path, b.p, b.len);
+    for (unsigned wanted = 0; wanted < 2; wanted++) {
+        const struct ws_file_config cfg = {.path = list, .n_path = 1, .ahead_from = wanted, .ahead_window = 4096};
+        struct ws_source *src;
+        unsigned packets = 0, ahead = 0;
+        assert_int_equal(ws_file_open(&src, &cfg, err, sizeof(err)), 0);
+        for (int n; (n = ws_source_rx(src, pkt, WS_BURST_MAX)) != WS_SOURCE_END;) {
+            packets += (unsigned)n;
+            ahead += n > 0 && ((const struct ws_file *)src)->ahead_bytes > 0;
+        }
+        assert_int_equal(packets, 100);
+        assert_int_equal(ahead > 0, wanted);
+        src->ops->close(src);
+    }
+    unlink(path);
     build_free(&b);
 }
 
@@ -825,6 +857,7 @@ int main(void)
         cmocka_unit_test(longest_packet_believed),
         cmocka_unit_test(records_that_straddle_chunks),
         cmocka_unit_test(long_records_between_short_ones),
+        cmocka_unit_test(who_reads_ahead),
         cmocka_unit_test(stable_chunks_wait_for_their_release),
         cmocka_unit_test(memory_comes_from_the_caller),
         cmocka_unit_test(packet_max_counts_over_files),

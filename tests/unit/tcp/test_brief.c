@@ -265,8 +265,9 @@ static void begin_talk(struct talk *k)
 }
 
 /* Both ways, a pool that is large enough. */
-static void run(unsigned want)
+static void run(void **state)
 {
+    const unsigned want = *(const unsigned *)*state;
     const struct ws_tcp_config cfg = config(want);
     struct side *x = open_side(&cfg, FLOWS), *y = open_side(&cfg, FLOWS);
     struct talk talk[FLOWS];
@@ -300,36 +301,6 @@ static void run(unsigned want)
     assert_true(y->straight > 30000 && y->wide > 1000);
     close_side(x);
     close_side(y);
-}
-
-static void state_only(void **state)
-{
-    (void)state;
-    run(0);
-}
-
-static void gaps(void **state)
-{
-    (void)state;
-    run(WS_TCP_WANT_GAPS);
-}
-
-static void bytes(void **state)
-{
-    (void)state;
-    run(WS_TCP_WANT_DATA);
-}
-
-static void segments(void **state)
-{
-    (void)state;
-    run(WS_TCP_WANT_SEGMENT);
-}
-
-static void all(void **state)
-{
-    (void)state;
-    run(WS_TCP_WANT_SEGMENT | WS_TCP_WANT_DATA | WS_TCP_WANT_GAPS);
 }
 
 /* A segment without options: flags, numbers, len bytes. */
@@ -481,8 +452,14 @@ int main(void)
     unsigned seed = given ? (unsigned)strtoul(given, NULL, 0) : (unsigned)time(NULL);
     printf("SEED=%u\n", seed);
     srand(seed);
-    const struct CMUnitTest tests[] = {cmocka_unit_test(state_only), cmocka_unit_test(gaps), cmocka_unit_test(bytes),
-                                       cmocka_unit_test(segments), cmocka_unit_test(all), cmocka_unit_test(full_pool), cmocka_unit_test(reset_behind_fin), cmocka_unit_test(holes_for_ever),
-                                       cmocka_unit_test(outgrown)};
+    static unsigned want[] = {0, WS_TCP_WANT_GAPS, WS_TCP_WANT_DATA, WS_TCP_WANT_SEGMENT,
+                              WS_TCP_WANT_SEGMENT | WS_TCP_WANT_DATA | WS_TCP_WANT_GAPS};
+    const struct CMUnitTest tests[] = {
+        {"state_only", run, NULL, NULL, &want[0]}, {"gaps", run, NULL, NULL, &want[1]},
+        {"bytes", run, NULL, NULL, &want[2]},      {"segments", run, NULL, NULL, &want[3]},
+        {"all", run, NULL, NULL, &want[4]},        cmocka_unit_test(full_pool),
+        cmocka_unit_test(reset_behind_fin),        cmocka_unit_test(holes_for_ever),
+        cmocka_unit_test(outgrown),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

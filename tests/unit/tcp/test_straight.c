@@ -169,8 +169,9 @@ static void live(struct side *side, unsigned n)
         ws_tcp_close(side[i].t, &side[i].c, &side[i], WS_GAP_NEVER_SEEN);
 }
 
-static void run(unsigned want)
+static void run(void **state)
 {
+    const unsigned want = *(const unsigned *)*state;
     struct side side[SIDES] = {0};
     struct ws_tcp_config cfg = ws_tcp_defaults;
     cfg.want = want;
@@ -195,37 +196,16 @@ static void run(unsigned want)
         free(side[i].t);
 }
 
-static void state_only(void **state)
-{
-    (void)state;
-    run(0);
-}
-
-static void gaps(void **state)
-{
-    (void)state;
-    run(WS_TCP_WANT_GAPS);
-}
-
-static void bytes(void **state)
-{
-    (void)state;
-    run(WS_TCP_WANT_DATA);
-}
-
-static void segments(void **state)
-{
-    (void)state;
-    run(WS_TCP_WANT_SEGMENT);
-}
-
 int main(void)
 {
     const char *given = getenv("SEED");
     unsigned seed = given ? (unsigned)strtoul(given, NULL, 0) : (unsigned)time(NULL);
     printf("SEED=%u\n", seed);
     srand(seed);
-    const struct CMUnitTest tests[] = {cmocka_unit_test(state_only), cmocka_unit_test(gaps),
-                                       cmocka_unit_test(bytes), cmocka_unit_test(segments)};
+    static unsigned want[] = {0, WS_TCP_WANT_GAPS, WS_TCP_WANT_DATA, WS_TCP_WANT_SEGMENT};
+    const struct CMUnitTest tests[] = {
+        {"state_only", run, NULL, NULL, &want[0]}, {"gaps", run, NULL, NULL, &want[1]},
+        {"bytes", run, NULL, NULL, &want[2]},      {"segments", run, NULL, NULL, &want[3]},
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -265,6 +265,20 @@ static void test_refused(void **state)
     fault_run((struct ws_fault){.byte_budget = 1000, .error = EINVAL, .recover_after = 1}, false);
 }
 
+/* File m ends between two of its n records, and what is not in it was counted. Its length. */
+static size_t check_cut(struct bed *b, unsigned n)
+{
+    size_t len = 0;
+    uint8_t *p = bed_read(bed_path(b, "m"), &len);
+    assert_non_null(p);
+    free(p);
+    assert_int_equal(len % REC, 0);
+    assert_int_equal(len, bed_count(b, WS_C_WRITE_BYTES));
+    assert_int_equal(len / REC + bed_count(b, WS_C_WRITE_LOST_PACKETS), n);
+    assert_int_equal(len + bed_count(b, WS_C_WRITE_LOST_BYTES), (size_t)n * REC);
+    return len;
+}
+
 /* The end of the file fills no page and cannot be written (a limit of the file's size stands for a disk that fails): the file
  * ends between records, and those that are missing were counted. */
 static void test_end_that_does_not_fit(void **state)
@@ -298,16 +312,9 @@ static void test_end_that_does_not_fit(void **state)
         while (!ws_writer_done(b.w))
             ws_writer_poll(b.w);
         setrlimit(RLIMIT_FSIZE, &old);
-        size_t len = 0;
-        uint8_t *p = bed_read(bed_path(&b, "m"), &len);
-        assert_non_null(p);
-        free(p);
-        assert_int_equal(len % REC, 0);
+        const size_t len = check_cut(&b, N);
         assert_true(len < (size_t)N * REC && len > 0);
         assert_true(bed_count(&b, WS_C_WRITE_DIRECT) > 0);
-        assert_int_equal(len, bed_count(&b, WS_C_WRITE_BYTES));
-        assert_int_equal(len / REC + bed_count(&b, WS_C_WRITE_LOST_PACKETS), N);
-        assert_int_equal(len + bed_count(&b, WS_C_WRITE_LOST_BYTES), (size_t)N * REC);
         bed_fini(&b);
     }
 }
@@ -344,13 +351,7 @@ static void test_abort_at_an_end_that_does_not_fit(void **state)
     ws_writer_poll(b.w);
     assert_true(ws_writer_done(b.w));
     setrlimit(RLIMIT_FSIZE, &old);
-    size_t len = 0;
-    uint8_t *p = bed_read(bed_path(&b, "m"), &len);
-    free(p);
-    assert_int_equal(len % REC, 0);
-    assert_int_equal(len, bed_count(&b, WS_C_WRITE_BYTES));
-    assert_int_equal(len / REC + bed_count(&b, WS_C_WRITE_LOST_PACKETS), N);
-    assert_int_equal(len + bed_count(&b, WS_C_WRITE_LOST_BYTES), (size_t)N * REC);
+    check_cut(&b, N);
     bed_fini(&b);
 }
 

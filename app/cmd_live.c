@@ -21,12 +21,13 @@ static void print_summary(const struct run *r)
     if (r->out.pcap)
         fprintf(stderr, "%" PRIu64 " packets written to %s%s\n", run_written(r, WS_C_OUT_PACKETS, WS_C_WRITE_LOST_PACKETS),
                 r->out.pcap_rotates ? r->o->pcap : ws_output_name(r->out.pcap), r->out.pcap_rotates ? " (in shards)" : "");
+    const char *rest = ws_count_get(s, WS_C_WRITE_LOST_BYTES) ? " (the rest is lost)" : "";
     if (r->out.streams && r->o->format == FORMAT_PCAP)
-        fprintf(stderr, "%" PRIu64 " packets written to files in %s\n",
-                ws_count_get(s, WS_C_OUT_STREAM_PACKETS), r->o->streams);
+        fprintf(stderr, "%" PRIu64 " packets written to files in %s%s\n",
+                run_written(r, WS_C_OUT_STREAM_PACKETS, WS_C_WRITE_LOST_PACKETS), r->o->streams, rest);
     else if (r->out.streams)
-        fprintf(stderr, "%" PRIu64 " stream bytes written to %s\n",
-                ws_count_get(s, WS_C_OUT_STREAM_BYTES), r->o->streams);
+        fprintf(stderr, "%" PRIu64 " stream bytes written to %s%s\n",
+                run_written(r, WS_C_OUT_STREAM_BYTES, WS_C_WRITE_LOST_BYTES), r->o->streams, rest);
     if (r->out.flows)
         fprintf(stderr, "flow records written to %s\n", r->o->flows_out);
 }
@@ -60,7 +61,7 @@ static int run_live(struct options *o, enum command cmd, const char *name)
                        ws_count_get(&r.sum, WS_C_PORT_NOMBUF),
                    r.drops_unknown ? "true" : "false",
                    run_written(&r, WS_C_OUT_PACKETS, WS_C_WRITE_LOST_PACKETS),
-                   ws_count_get(&r.sum, WS_C_OUT_STREAM_BYTES));
+                   run_written(&r, WS_C_OUT_STREAM_BYTES, WS_C_WRITE_LOST_BYTES));
         int listed = ssids_print(&r);
         code = WS_MAX(code, listed);
     }

@@ -46,6 +46,14 @@ class Replay(e2e.Case):
                 self.assertEqual(counted["flow_directions"], e2e.counters("flows", "-q", data(name))[1]["flow_directions"])
                 self.assertGreater(counted["steered"], 0)
 
+    def test_account_of_what_is_not_written(self):
+        """Files that exist stay; the summary and --json count what was written, not what was meant to be."""
+        out = self.path("s")
+        for code, written in ((0, 461145), (1, 0)):
+            done = run("replay", "--json", data("sample"), "--streams", out, code=code, timeout=180)
+            self.assertEqual(json.loads(done.out)["stream_bytes"], written)
+            self.assertRegex(done.err, rf"(?m)^{written} stream bytes written to ")
+
     def test_packets_and_flows(self):
         out, flows = self.path("x.pcap"), self.path("flows.json")
         self.replay(data("sample"), "--pcap", out, "--flows", flows)

@@ -128,6 +128,7 @@ static void print_summary(const struct run *r, size_t conversations)
     double s = (double)r->elapsed_ns / 1e9;
     uint64_t packets = ws_count_get(&r->sum, WS_C_RX_PACKETS);
     uint64_t bytes = ws_count_get(&r->sum, WS_C_RX_WIRE_BYTES);
+    fflush(stdout); /* where both go to one place the table comes first */
     fprintf(stderr,
             "%" PRIu64 " packets, %" PRIu64 " bytes, %zu conversations in %.3f s (%.2f Mpps, %.2f "
             "Gbit/s)\n",

@@ -127,8 +127,9 @@ static int dispatch(int argc, char **argv)
     if ((f = front_end_find(word)))
         return f->run(argc - 1, argv + 1);
     if (*word)
-        fprintf(stderr, "wirespool: unknown command '%s'\n", word);
-    print_usage(stderr);
+        fprintf(stderr, "wirespool: unknown command '%s' (see wirespool --help)\n", word);
+    else
+        print_usage(stderr);
     return 2;
 }
 

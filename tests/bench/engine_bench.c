@@ -493,7 +493,7 @@ static int run_ring_apart(const struct options *o, struct result *r)
 static int run_ring_apart(const struct options *o, struct result *r)
 {
     (void)o, (void)r;
-    fputs("ws-bench-engine: built without net_ring\n", stderr);
+    fputs("ws-bench-engine: skipped: built without net_ring\n", stderr);
     return 77;
 }
 #endif

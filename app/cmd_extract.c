@@ -31,14 +31,14 @@ int cmd_extract(struct options *o)
         code = run_verdict(&r);
         if (!o->quiet)
             fprintf(stderr, "%" PRIu64 " of %" PRIu64 " packets written to %s\n",
-                    run_written(&r, WS_C_OUT_PACKETS, WS_C_WRITE_LOST_PACKETS), ws_count_get(&r.sum, WS_C_RX_PACKETS),
+                    run_written_packets(&r, WS_C_OUT_PACKETS, r.out.pcap), ws_count_get(&r.sum, WS_C_RX_PACKETS),
                     strcmp(o->out, "-") == 0 ? "standard output" : ws_output_name(r.out.pcap));
         if (o->json)
             fprintf(strcmp(o->out, "-") == 0 ? stderr : stdout,
                     "{\"packets_read\":%" PRIu64 ",\"packets_written\":%" PRIu64
                     ",\"bytes_written\":%" PRIu64 "}\n",
-                    ws_count_get(&r.sum, WS_C_RX_PACKETS), run_written(&r, WS_C_OUT_PACKETS, WS_C_WRITE_LOST_PACKETS),
-                    run_written(&r, WS_C_OUT_PACKET_BYTES, WS_C_WRITE_LOST_BYTES));
+                    ws_count_get(&r.sum, WS_C_RX_PACKETS), run_written_packets(&r, WS_C_OUT_PACKETS, r.out.pcap),
+                    run_written_bytes(&r, WS_C_OUT_PACKET_BYTES, r.out.pcap));
         int listed = ssids_print(&r);
         code = WS_MAX(code, listed);
     }

@@ -8,6 +8,13 @@
 #include "app/run.h"
 #include "app/ssids.h"
 
+static bool lost_some(const struct ws_output *o)
+{
+    uint64_t bytes, records;
+    ws_output_lost(o, &bytes, &records);
+    return bytes > 0;
+}
+
 static void print_summary(const struct run *r)
 {
     const struct ws_counters *s = &r->sum;
@@ -19,15 +26,16 @@ static void print_summary(const struct run *r)
             ws_count_get(s, WS_C_PORT_MISSED) + ws_count_get(s, WS_C_PORT_NOMBUF),
             r->drops_unknown ? " known and an unknown number" : "", ws_count_get(s, WS_C_FILTERED), ws_count_get(s, WS_C_FLOWS_CREATED));
     if (r->out.pcap)
-        fprintf(stderr, "%" PRIu64 " packets written to %s%s\n", run_written(r, WS_C_OUT_PACKETS, WS_C_WRITE_LOST_PACKETS),
+        fprintf(stderr, "%" PRIu64 " packets written to %s%s\n", run_written_packets(r, WS_C_OUT_PACKETS, r->out.pcap),
                 r->out.pcap_rotates ? r->o->pcap : ws_output_name(r->out.pcap), r->out.pcap_rotates ? " (in shards)" : "");
-    const char *rest = ws_count_get(s, WS_C_WRITE_LOST_BYTES) ? " (the rest is lost)" : "";
+    const uint64_t handed = ws_count_get(s, WS_C_OUT_STREAM_BYTES);
+    const uint64_t bytes = run_written_bytes(r, WS_C_OUT_STREAM_BYTES, r->out.streams);
     if (r->out.streams && r->o->format == FORMAT_PCAP)
-        fprintf(stderr, "%" PRIu64 " packets written to files in %s%s\n",
-                run_written(r, WS_C_OUT_STREAM_PACKETS, WS_C_WRITE_LOST_PACKETS), r->o->streams, rest);
+        fprintf(stderr, "%" PRIu64 " packets %s files in %s\n", ws_count_get(s, WS_C_OUT_STREAM_PACKETS),
+                lost_some(r->out.streams) ? "of which some are lost for" : "written to", r->o->streams);
     else if (r->out.streams)
-        fprintf(stderr, "%" PRIu64 " stream bytes written to %s%s\n",
-                run_written(r, WS_C_OUT_STREAM_BYTES, WS_C_WRITE_LOST_BYTES), r->o->streams, rest);
+        fprintf(stderr, "%" PRIu64 " stream bytes written to %s%s\n", bytes, r->o->streams,
+                bytes < handed ? " (the rest is lost)" : "");
     if (r->out.flows)
         fprintf(stderr, "flow records written to %s\n", r->o->flows_out);
 }
@@ -60,8 +68,8 @@ static int run_live(struct options *o, enum command cmd, const char *name)
                    ws_count_get(&r.sum, WS_C_PORT_MISSED) +
                        ws_count_get(&r.sum, WS_C_PORT_NOMBUF),
                    r.drops_unknown ? "true" : "false",
-                   run_written(&r, WS_C_OUT_PACKETS, WS_C_WRITE_LOST_PACKETS),
-                   run_written(&r, WS_C_OUT_STREAM_BYTES, WS_C_WRITE_LOST_BYTES));
+                   run_written_packets(&r, WS_C_OUT_PACKETS, r.out.pcap),
+                   run_written_bytes(&r, WS_C_OUT_STREAM_BYTES, r.out.streams));
         int listed = ssids_print(&r);
         code = WS_MAX(code, listed);
     }

@@ -39,14 +39,15 @@ static void print_summary(const struct run *r)
         return;
     if (!r->o->out || strcmp(r->o->out, "-") == 0) {
         fprintf(stderr, "%" PRIu64 " stream bytes written to %s\n",
-                run_written(r, WS_C_OUT_STREAM_BYTES, WS_C_WRITE_LOST_BYTES),
+                run_written_bytes(r, WS_C_OUT_STREAM_BYTES, r->out.streams ? r->out.streams : r->out.console),
                 r->o->console >= 0 && r->o->console_out ? r->o->console_out : "standard output");
         return;
     }
-    uint64_t lost = ws_count_get(&r->sum, WS_C_WRITE_LOST_BYTES);
+    uint64_t lost, records;
+    ws_output_lost(r->out.streams, &lost, &records);
     if (r->o->format == FORMAT_ARCHIVE) {
         fprintf(stderr, "%" PRIu64 " flows, %" PRIu64 " stream bytes to the archive %s from %" PRIu64 " packets in %.3f s\n",
-                ws_count_get(&r->sum, WS_C_FLOWS_CLOSED), run_written(r, WS_C_OUT_STREAM_BYTES, WS_C_WRITE_LOST_BYTES),
+                ws_count_get(&r->sum, WS_C_FLOWS_CLOSED), run_written_bytes(r, WS_C_OUT_STREAM_BYTES, r->out.streams),
                 r->o->out, ws_count_get(&r->sum, WS_C_RX_PACKETS), (double)r->elapsed_ns / 1e9);
         return;
     }

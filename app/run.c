@@ -501,10 +501,20 @@ int run_verdict(struct run *r)
     return WS_MAX(code, drawn);
 }
 
-uint64_t run_written(const struct run *r, enum ws_counter handed, enum ws_counter lost)
+uint64_t run_written_bytes(const struct run *r, enum ws_counter handed, const struct ws_output *o)
 {
-    uint64_t n = ws_count_get(&r->sum, handed);
-    return n - WS_MIN(n, ws_count_get(&r->sum, lost));
+    uint64_t n = ws_count_get(&r->sum, handed), bytes = 0, records;
+    if (o)
+        ws_output_lost(o, &bytes, &records);
+    return n - WS_MIN(n, bytes);
+}
+
+uint64_t run_written_packets(const struct run *r, enum ws_counter handed, const struct ws_output *o)
+{
+    uint64_t n = ws_count_get(&r->sum, handed), bytes, records = 0;
+    if (o)
+        ws_output_lost(o, &bytes, &records);
+    return n - WS_MIN(n, records);
 }
 
 FILE *run_text_out(const struct run *r)

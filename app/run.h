@@ -70,8 +70,9 @@ int run_execute(struct run *r);
  * reasons, and --stats. */
 int run_verdict(struct run *r);
 
-/* How much of what was handed to outputs did not fail there (what the writer lost is not told by output). */
-uint64_t run_written(const struct run *r, enum ws_counter handed, enum ws_counter lost);
+/* How much of what was handed to an output (NULL: to none) did not fail there: bytes, packets of a MERGED one. */
+uint64_t run_written_bytes(const struct run *r, enum ws_counter handed, const struct ws_output *o);
+uint64_t run_written_packets(const struct run *r, enum ws_counter handed, const struct ws_output *o);
 
 /* Where lists go that a command prints beside its results: standard output, or error when an output goes there or
  * results for machines do. */

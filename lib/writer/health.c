@@ -58,9 +58,17 @@ bool ws_out_may_try(const struct ws_output *o)
 void ws_out_lost(struct ws_output *o, uint64_t bytes, uint64_t records)
 {
     atomic_fetch_add_explicit(&o->said->lost, bytes, memory_order_relaxed);
+    atomic_fetch_add_explicit(&o->said->all_bytes, bytes, memory_order_relaxed);
+    atomic_fetch_add_explicit(&o->said->all_records, records, memory_order_relaxed);
     ws_count(&o->w->counters, WS_C_WRITE_LOST_BYTES, bytes);
     ws_count(&o->w->counters, o->cfg.not_packets ? WS_C_WRITE_LOST_RECORDS : WS_C_WRITE_LOST_PACKETS,
              records);
+}
+
+void ws_output_lost(const struct ws_output *o, uint64_t *bytes, uint64_t *records)
+{
+    *bytes = atomic_load_explicit(&o->said->all_bytes, memory_order_relaxed);
+    *records = atomic_load_explicit(&o->said->all_records, memory_order_relaxed);
 }
 
 static void mark_bad(struct ws_output *o)

@@ -160,6 +160,7 @@ struct ws_out_said {
     _Atomic unsigned refs, suspended, error_lines;
     _Atomic bool failed, exists;
     _Atomic uint64_t lost; /* since the first part was suspended */
+    _Atomic uint64_t all_bytes, all_records; /* lost, all in all */
 };
 
 struct ws_output {

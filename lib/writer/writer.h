@@ -143,6 +143,10 @@ int ws_output_chown(struct ws_output *o, uid_t uid, gid_t gid);
  * Others: the path as given. Borrowed. Before the start and after the threads have ended. */
 const char *ws_output_name(const struct ws_output *o);
 
+/* What was handed to an output and lost there, by all writers of its path: bytes, and records where they are known (a tree's
+ * are not: 0). Any thread. */
+void ws_output_lost(const struct ws_output *o, uint64_t *bytes, uint64_t *records);
+
 /* One round of the writer's loop: takes blocks, writes, gives back. Returns a count of the work
  * done or in flight; 0 = idle. Called by the writer's thread only. */
 unsigned ws_writer_poll(struct ws_writer *w);

@@ -54,6 +54,15 @@ class Replay(e2e.Case):
             self.assertEqual(json.loads(done.out)["stream_bytes"], written)
             self.assertRegex(done.err, rf"(?m)^{written} stream bytes written to ")
 
+    def test_account_by_output(self):
+        """What one output lost is not taken from the account of another."""
+        done = run("replay", "--json", data("sample"), "--streams", self.path("s"), "--pcap", self.path("x.pcap"), code=1,
+                   WS_FAULT="output=x.pcap,bytes=1000,error=ENOSPC", timeout=180)
+        said = json.loads(done.out)
+        self.assertEqual(said["stream_bytes"], 461145)
+        self.assertLess(said["packets_written"], 831)
+        self.assertRegex(done.err, r"(?m)^461145 stream bytes written to \S+$")
+
     def test_packets_and_flows(self):
         out, flows = self.path("x.pcap"), self.path("flows.json")
         self.replay(data("sample"), "--pcap", out, "--flows", flows)

@@ -89,8 +89,8 @@ static inline void prefetch_packet(const struct ws_packet *p)
         WS_PREFETCH((const uint8_t *)p + at);
 }
 
-/* Takes one burst from an in-link, in place, and asks for the next one, whose descriptors its stage's core has written. What its stage had published before is, when the link is
- * then found with less than a burst, all processed: so nothing lower will come. */
+/* Takes one burst from an in-link, in place, and asks for the next one, whose descriptors its stage's core has written. What its
+ * stage had published before is, when the link is then found with less than a burst, all processed: so nothing lower will come. */
 static unsigned drain_link(struct worker *w, struct in_link *l)
 {
     const struct ws_packet *pkt[WS_BURST_MAX];

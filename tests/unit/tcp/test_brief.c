@@ -264,20 +264,27 @@ static void begin_talk(struct talk *k)
     *k = (struct talk){.next = {(uint32_t)rand() * 2u, (uint32_t)rand() * 2u}};
 }
 
+/* The next segment of one of FLOWS talks: which. All zeros: a talk that has not begun. */
+static unsigned draw_of(struct talk *talk, struct ws_tcp_segment *seg, unsigned *dir)
+{
+    const unsigned n = draw(FLOWS);
+    if (!talk[n].next[0] && !talk[n].next[1])
+        begin_talk(&talk[n]);
+    draw_segment(&talk[n], seg, dir);
+    return n;
+}
+
 /* Both ways, a pool that is large enough. */
 static void run(void **state)
 {
     const unsigned want = *(const unsigned *)*state;
     const struct ws_tcp_config cfg = config(want);
     struct side *x = open_side(&cfg, FLOWS), *y = open_side(&cfg, FLOWS);
-    struct talk talk[FLOWS];
-    for (unsigned i = 0; i < FLOWS; i++)
-        begin_talk(&talk[i]);
+    struct talk talk[FLOWS] = {0};
     for (unsigned i = 0; i < 300000; i++) {
-        const unsigned n = draw(FLOWS);
         struct ws_tcp_segment seg;
         unsigned dir;
-        draw_segment(&talk[n], &seg, &dir);
+        const unsigned n = draw_of(talk, &seg, &dir);
         enum ws_tcp_verdict v = push_whole(x, n, dir, &seg), w = push_brief(y, n, dir, &seg);
         assert_int_equal(v, w);
         assert_memory_equal(x->sum[n], y->sum[n], sizeof(x->sum[n]));
@@ -374,14 +381,11 @@ static void full_pool(void **state)
     (void)state;
     const struct ws_tcp_config cfg = config(WS_TCP_WANT_DATA | WS_TCP_WANT_SEGMENT);
     struct side *s = open_side(&cfg, 1);
-    struct talk talk[FLOWS];
-    for (unsigned i = 0; i < FLOWS; i++)
-        begin_talk(&talk[i]);
+    struct talk talk[FLOWS] = {0};
     for (unsigned i = 0; i < 300000; i++) {
-        const unsigned n = draw(FLOWS);
         struct ws_tcp_segment seg;
         unsigned dir;
-        draw_segment(&talk[n], &seg, &dir);
+        const unsigned n = draw_of(talk, &seg, &dir);
         if (push_brief(s, n, dir, &seg) != WS_TCP_TAKEN || draw(150) == 0) {
             struct ws_tcp_conn c;
             uint64_t payload[2];

@@ -265,6 +265,18 @@ static void test_refused(void **state)
     fault_run((struct ws_fault){.byte_budget = 1000, .error = EINVAL, .recover_after = 1}, false);
 }
 
+/* File m of one channel, written directly. */
+static struct ws_channel *add_direct(struct bed *b, int64_t flush_ns)
+{
+    bed_add(b, (struct ws_output_config){.kind = WS_OUTPUT_MERGED,
+                                         .path = bed_path(b, "m"),
+                                         .direct = true,
+                                         .channels = 1,
+                                         .may_wait = true,
+                                         .flush_ns = flush_ns});
+    return ws_output_channel(b->out, 0);
+}
+
 /* File m ends between two of its n records, and what is not in it was counted. Its length. */
 static size_t check_cut(struct bed *b, unsigned n)
 {
@@ -290,13 +302,7 @@ static void test_end_that_does_not_fit(void **state)
         struct rlimit old, limit;
         uint8_t rec[REC] = {0};
         begin(&b, (struct ws_writer_config){.backend = WS_BACKEND_PLAIN});
-        bed_add(&b, (struct ws_output_config){.kind = WS_OUTPUT_MERGED,
-                                              .path = bed_path(&b, "m"),
-                                              .direct = true,
-                                              .channels = 1,
-                                              .may_wait = true,
-                                              .flush_ns = 1000000000});
-        struct ws_channel *ch = ws_output_channel(b.out, 0);
+        struct ws_channel *ch = add_direct(&b, 1000000000);
         getrlimit(RLIMIT_FSIZE, &old);
         limit = old;
         limit.rlim_cur = (rlim_t)N * REC / WS_DIRECT_ALIGN * WS_DIRECT_ALIGN;
@@ -328,13 +334,7 @@ static void test_abort_at_an_end_that_does_not_fit(void **state)
     uint8_t rec[REC] = {0};
     (void)state;
     begin(&b, (struct ws_writer_config){.backend = WS_BACKEND_PLAIN});
-    bed_add(&b, (struct ws_output_config){.kind = WS_OUTPUT_MERGED,
-                                          .path = bed_path(&b, "m"),
-                                          .direct = true,
-                                          .channels = 1,
-                                          .may_wait = true,
-                                          .flush_ns = 4});
-    struct ws_channel *ch = ws_output_channel(b.out, 0);
+    struct ws_channel *ch = add_direct(&b, 4);
     for (unsigned i = 0; i < N; i++)
         assert_int_equal(put_record(ch, i, rec, REC), 0);
     ws_channel_tick(ch, N, 0, true);
